@@ -1,0 +1,187 @@
+"""Append-only JSONL files and the manifest of a run folder: what makes every stage resumable.
+
+A row is one line, written whole and flushed, so a killed run loses nothing that was finished; a half-written last line
+is dropped when the file is opened again. A run folder remembers the settings it was made with and refuses others.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.errors import DataError, UserError
+from harness.records import SCHEMA_VERSION
+
+Row = TypeVar("Row")
+
+
+@cache
+def _adapter(row_type: type[Row]) -> TypeAdapter[Row]:
+    return TypeAdapter(row_type)
+
+
+def parse_row(row_type: type[Row], line: bytes | str, *, where: str) -> Row:
+    """One JSON line as a record. Raises DataError that names the column (`where` names file and row)."""
+    try:
+        return _adapter(row_type).validate_json(line)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        column = ".".join(str(part) for part in first["loc"])
+        raise DataError(
+            f"column {column!r}: {first['msg']}" if column else str(first["msg"]),
+            where=where,
+            fix=f"each row is a JSON object with the fields of {row_type.__name__} (docs/results.md)",
+        ) from error
+
+
+def read_rows(path: Path, row_type: type[Row]) -> Iterator[Row]:
+    """The rows of a finished or interrupted file, in order; an unfinished last line is left out."""
+    if not path.exists():
+        return
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.endswith(b"\n"):
+                return
+            if line.strip():
+                yield parse_row(row_type, line, where=f"{path}:{number}")
+
+
+def encode_row(row: Any) -> str:
+    """A record as one JSON line without its line end. Lone surrogates survive as escapes (`ensure_ascii`)."""
+    return json.dumps(asdict(row) if not isinstance(row, dict) else row, ensure_ascii=True, allow_nan=False)
+
+
+class AppendFile:
+    """A JSONL file that rows are added to. Opening drops a half-written last line."""
+
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            path.unlink(missing_ok=True)
+        self._stream: IO[bytes] = path.open("a+b")
+        self._drop_unfinished_line()
+
+    def _drop_unfinished_line(self) -> None:
+        end = self._stream.seek(0, os.SEEK_END)
+        position = end
+        while position > 0:
+            start = max(0, position - 65536)
+            self._stream.seek(start)
+            newline = self._stream.read(position - start).rfind(b"\n")
+            if newline >= 0:
+                position = start + newline + 1
+                break
+            position = start
+        if position != end:
+            self._stream.truncate(position)
+        self._stream.seek(0, os.SEEK_END)
+
+    def append(self, row: Any) -> None:
+        self._stream.write(encode_row(row).encode("ascii") + b"\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        os.fsync(self._stream.fileno())
+        self._stream.close()
+
+    def __enter__(self) -> AppendFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def write_atomically(path: Path, data: str | bytes) -> None:
+    """Whole file or no file: written beside its place, synced, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as stream:
+        stream.write(data.encode() if isinstance(data, str) else data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def write_rows(path: Path, rows: Iterable[Any]) -> None:
+    """A whole JSONL file at once (for stages whose output is remade, not resumed)."""
+    write_atomically(path, "".join(encode_row(row) + "\n" for row in rows))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(str(error), where=str(path)) from error
+    if not isinstance(value, dict):
+        raise DataError("not a JSON object", where=str(path))
+    return value
+
+
+class Manifest:
+    """`manifest.json`: per stage, the settings that its rows depend on, and facts about the machine and the run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "manifest.json"
+        self._data: dict[str, Any] = (
+            read_json(self.path) if self.path.exists() else {"schema_version": SCHEMA_VERSION, "stages": {}}
+        )
+        if self._data.get("schema_version") != SCHEMA_VERSION:
+            raise DataError(
+                f"schema version {self._data.get('schema_version')}, this program reads {SCHEMA_VERSION}",
+                where=str(self.path),
+                fix="use another --save_path, or --overwrite",
+            )
+
+    def stage(self, name: str) -> dict[str, Any]:
+        """What is recorded of a stage: {"settings": …, "facts": …}; empty if it never ran."""
+        recorded = self._data["stages"].get(name, {})
+        assert isinstance(recorded, dict)
+        return recorded
+
+    def begin(self, name: str, settings: Mapping[str, Any], *, overwrite: bool = False) -> None:
+        """Record a stage's settings, or refuse if rows made with other settings are there."""
+        wanted = json.loads(json.dumps(settings))
+        recorded = self.stage(name).get("settings")
+        if recorded is not None and recorded != wanted and not overwrite:
+            differing = sorted(k for k in {*recorded, *wanted} if recorded.get(k) != wanted.get(k))
+            listing = ", ".join(f"{k}: {recorded.get(k)!r} there, {wanted.get(k)!r} now" for k in differing)
+            raise UserError(
+                f"this folder's {name} was made with other settings ({listing})",
+                where=str(self.path.parent),
+                fix="give the same settings, another --save_path, or --overwrite",
+            )
+        if recorded != wanted:
+            self._data["stages"][name] = {"settings": wanted, "facts": {}}
+            self._save()
+
+    def note(self, name: str, **facts: Any) -> None:
+        """Add facts to a stage's record (host fingerprint, counts, warnings)."""
+        self._data["stages"].setdefault(name, {"settings": {}, "facts": {}})["facts"].update(facts)
+        self._save()
+
+    def _save(self) -> None:
+        write_atomically(self.path, json.dumps(self._data, indent=2, sort_keys=True) + "\n")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run folder for one command; a second command on the same folder is refused at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(
+                "another command is working on this folder", where=str(folder), fix="wait for it, or end it"
+            ) from error
+        yield
