@@ -57,7 +57,7 @@ class Limits:
     file_bytes: int = 4 * MIB  # largest file, and the size of the scratch folder
     open_files: int = 64
     processes: int = 16  # threads and processes of the candidate's uid
-    program_bytes: int = 8 * MIB  # a longer program is not run: VIOLATION… never silently cut
+    program_bytes: int = 8 * MIB  # a longer program is refused (SYNTAX, saying so), never cut
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Samples, executions and measurements of a run folder joined into the data set that training reads."""

@@ -1,0 +1,238 @@
+"""The decision for every pair of a problem's solutions: quick/slow, same, or undecided; and when to measure on.
+
+A pair is decided when the median ratio is at least `min_ratio`, the 99% interval lies above `ratio_floor`, and the pair
+stays among Benjamini-Hochberg's discoveries over the problem's pairs. Rounds are looked at as they come (5 to 16 looks),
+which raises the chance that a ratio just under the floor passes for one above it; that the *order* is wrong would take an
+error of the whole floor as well, which the simulation in tests/unit/test_timing_statistics.py bounds.
+
+Confirmation: blocks whose round is CONFIRM_FROM or more are a second, later measurement. They never help to decide a
+pair; where there are any (or `confirm_rounds` asks for them), a decided pair must be seen again in them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.records import Comparison, Decision, MeasurementBlock, ProblemLabels, RuntimeLabel
+from harness.timing.statistics import (
+    WIDEST,
+    Bools,
+    Estimates,
+    Floats,
+    benjamini_hochberg,
+    estimate,
+    log_times,
+    p_values,
+    pair_indices,
+    paired_log_ratios,
+)
+
+CONFIRM_FROM = 1000  # rounds from here on confirm
+CONFIRM_CONFIDENCE = 0.95  # of the second look alone; the first has been passed at `confidence`
+CALLS_DIFFER = "calls_differ"
+SPOILING_FLAGS = frozenset({"results_differ", "memoises", CALLS_DIFFER})  # and every `failed:<verdict>`
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionSettings:
+    """Ratios are slow/quick. `confirm_rounds` 0: a decision needs no confirmation (one that is there counts)."""
+
+    min_rounds: int = 5
+    max_rounds: int = 16
+    min_ratio: float = 1.10
+    ratio_floor: float = 1.05
+    same_band: float = 0.05
+    confidence: float = 0.99
+    fdr: float = 0.01
+    sd_floor: float = 0.01  # least standard deviation of log-ratios across rounds
+    confirm_rounds: int = 0
+
+
+def decide(blocks: Sequence[MeasurementBlock], settings: DecisionSettings | None = None) -> ProblemLabels:
+    """Labels and comparisons of one problem from all its blocks (contaminated ones are left out of every number).
+
+    Solutions that are flagged (`results_differ`, `memoises`, `failed:...`, calls unlike the others') keep a label with
+    the flag and are compared with nobody. A solution without a single timing has no label. Raises ValueError for no
+    blocks, or blocks of several problems.
+    """
+    settings = settings or DecisionSettings()
+    tasks = {block.task_id for block in blocks}
+    if len(tasks) != 1:
+        raise ValueError(f"blocks of one problem wanted, got {sorted(tasks)}")
+    flags = solution_flags(blocks)
+    clean = _usable(blocks) + _usable(blocks, confirming=True)
+    ids = sorted(flags)
+    times = log_times(clean, ids)
+    own = estimate(times, confidence=settings.confidence, sd_floor=settings.sd_floor)
+    timed = [i for i in np.lexsort((np.arange(len(ids)), own.median)) if own.rounds[i] > 0]  # fastest first
+    ids, times = [ids[i] for i in timed], times[timed]
+    comparisons = _compare(ids, times, len(_usable(blocks)), {i for i in ids if spoilt(flags[i])}, settings)
+    tiers = _tiers(ids, comparisons)
+    labels = [
+        RuntimeLabel(
+            solution_id=solution_id,
+            runtime_ns=float(np.exp(own.median[i])),
+            low_ns=float(np.exp(own.low[i])),
+            high_ns=float(np.exp(own.high[i])),
+            rounds=int(own.rounds[i]),
+            tier=tiers[solution_id],
+            flags=flags[solution_id],
+        )
+        for i, solution_id in zip(timed, ids, strict=True)
+    ]
+    return ProblemLabels(tasks.pop(), labels, comparisons)
+
+
+def needs_more_rounds(blocks: Sequence[MeasurementBlock], settings: DecisionSettings | None = None) -> bool:
+    """Whether another screening round could still decide something.
+
+    Contaminated rounds don't count, but twice `max_rounds` blocks is the end of it. Pairs whose interval ends below
+    `min_ratio` can't become quick/slow and don't ask for more.
+    """
+    settings = settings or DecisionSettings()
+    screening = [block for block in blocks if block.round < CONFIRM_FROM]
+    rounds = len(_usable(blocks))
+    if rounds >= settings.max_rounds or len(screening) >= 2 * settings.max_rounds:
+        return False
+    if rounds < settings.min_rounds:
+        return True
+    labels = decide(screening, replace(settings, confirm_rounds=0))
+    spoiling = {label.solution_id for label in labels.labels if spoilt(label.flags)}
+    return any(
+        comparison.decision is Decision.UNDECIDED
+        and comparison.high >= settings.min_ratio
+        and not spoiling & {comparison.quick_id, comparison.slow_id}
+        for comparison in labels.comparisons
+    )
+
+
+def needs_confirmation(blocks: Sequence[MeasurementBlock], settings: DecisionSettings) -> bool:
+    """Whether screening has decided pairs that `confirm_rounds` uncontaminated later rounds have not yet looked at."""
+    screening = [block for block in blocks if block.round < CONFIRM_FROM]
+    confirming = len(_usable(blocks, confirming=True))
+    tried = len(blocks) - len(screening)
+    if not screening or confirming >= settings.confirm_rounds or tried >= 2 * settings.confirm_rounds:
+        return False
+    found = decide(screening, replace(settings, confirm_rounds=0)).comparisons
+    return any(comparison.decision is Decision.QUICK for comparison in found)
+
+
+def next_round(blocks: Sequence[MeasurementBlock], settings: DecisionSettings | None = None) -> int | None:
+    """The number of the round to measure next, screening first, then confirmation (from CONFIRM_FROM); None: done."""
+    settings = settings or DecisionSettings()
+    if not blocks or needs_more_rounds(blocks, settings):
+        return max((block.round for block in blocks if block.round < CONFIRM_FROM), default=-1) + 1
+    if needs_confirmation(blocks, settings):
+        return max((block.round for block in blocks if block.round >= CONFIRM_FROM), default=CONFIRM_FROM - 1) + 1
+    return None
+
+
+def spoilt(flags: Iterable[str]) -> bool:
+    """Whether a solution with these flags must not be compared with others."""
+    return any(flag in SPOILING_FLAGS or flag.startswith("failed:") for flag in flags)
+
+
+def solution_flags(blocks: Sequence[MeasurementBlock]) -> dict[str, list[str]]:
+    """Every solution's flags over all blocks, sorted, with `calls_differ` where it was called unlike most of the others.
+
+    Each solution has one voice: its (calls, digest). One that was called differently from block to block, or one outside
+    the most frequent group, is marked; where two groups are equally large nobody knows which is right and all are.
+    """
+    flags: dict[str, set[str]] = {}
+    called: dict[str, set[tuple[int, str]]] = {}
+    for block in blocks:
+        for timing in block.solutions:
+            flags.setdefault(timing.solution_id, set()).update(timing.flags)
+            if timing.cpu_ns:
+                called.setdefault(timing.solution_id, set()).add((timing.calls, timing.calls_digest))
+    votes = Counter(next(iter(ways)) for ways in called.values() if len(ways) == 1)
+    leaders = votes.most_common(2)
+    tie = len(leaders) == 2 and leaders[0][1] == leaders[1][1]
+    accepted = {leaders[0][0]} if leaders and not tie else set()
+    for solution_id, ways in called.items():
+        if ways != accepted:
+            flags[solution_id].add(CALLS_DIFFER)
+    return {solution_id: sorted(marks) for solution_id, marks in flags.items()}
+
+
+def _usable(blocks: Sequence[MeasurementBlock], *, confirming: bool = False) -> list[MeasurementBlock]:
+    return [block for block in blocks if not block.contaminated and (block.round >= CONFIRM_FROM) == confirming]
+
+
+def _compare(
+    ids: Sequence[str], times: Floats, screened: int, left_out: set[str], settings: DecisionSettings
+) -> list[Comparison]:
+    """Every pair of `ids` (fastest first). Columns of `times` from `screened` on are confirmation rounds."""
+    first, second = pair_indices(len(ids))
+    ratios = paired_log_ratios(times, first, second)
+    pooled = estimate(ratios, confidence=settings.confidence, sd_floor=settings.sd_floor)
+    compared = np.array([not left_out & {ids[i], ids[j]} for i, j in zip(first, second, strict=True)], dtype=np.bool_)
+    decided = _decided(ratios, pooled, screened, compared, settings)
+    band = np.log1p(settings.same_band)
+    same = compared & ~decided & (pooled.rounds >= settings.min_rounds) & (pooled.low > -band) & (pooled.high < band)
+    absent = pooled.rounds == 0  # never in one round together: nothing is known but that nothing is known
+    sign = np.where(pooled.median < 0, -1.0, 1.0)
+    median = np.exp(np.where(absent, 0.0, np.abs(pooled.median)))
+    low = np.exp(np.where(absent, -WIDEST, np.where(sign < 0, -pooled.high, pooled.low)))
+    high = np.exp(np.where(absent, WIDEST, np.where(sign < 0, -pooled.low, pooled.high)))
+    verdicts = np.where(decided, 2, np.where(same, 1, 0)).tolist()
+    columns = (first, second, sign < 0, median, low, high, pooled.rounds)
+    return [
+        Comparison(
+            quick_id=ids[j] if swapped else ids[i],
+            slow_id=ids[i] if swapped else ids[j],
+            ratio=ratio,
+            low=least,
+            high=most,
+            rounds=rounds,
+            decision=_DECISIONS[verdict],
+        )
+        for verdict, i, j, swapped, ratio, least, most, rounds in zip(
+            verdicts, *(column.tolist() for column in columns), strict=True
+        )
+    ]
+
+
+_DECISIONS = (Decision.UNDECIDED, Decision.SAME, Decision.QUICK)
+
+
+def _decided(
+    ratios: Floats, pooled: Estimates, screened: int, compared: Bools, settings: DecisionSettings
+) -> Bools:
+    """Which pairs' order is decided. Row order is by run time, so a decided pair must have a positive log-ratio."""
+    screen = estimate(ratios[:, :screened], confidence=settings.confidence, sd_floor=settings.sd_floor)
+    floor = np.log(settings.ratio_floor)
+    decided = np.zeros(len(ratios), dtype=np.bool_)
+    tested = compared & (screen.rounds >= settings.min_rounds)
+    decided[tested] = benjamini_hochberg(p_values(screen, floor)[tested], settings.fdr)
+    for looked_at in (screen, pooled):
+        # The median of the pairs' ratios may in theory contradict the order of the run times' medians: not decided then.
+        decided &= (looked_at.median >= np.log(settings.min_ratio)) & (looked_at.low > floor)
+    if ratios.shape[1] > screened or settings.confirm_rounds > 0:
+        again = estimate(ratios[:, screened:], confidence=CONFIRM_CONFIDENCE, sd_floor=settings.sd_floor)
+        decided &= (again.rounds >= settings.confirm_rounds) & (again.median >= floor) & (again.low > 0.0)
+    return decided
+
+
+def _tiers(ids: Sequence[str], comparisons: Sequence[Comparison]) -> dict[str, int]:
+    """A total preorder along the run times (`ids`, fastest first) in which every decided pair lies in different tiers.
+
+    A tier ends where the next solution is decided to be slower than one of its members. Among tiers that are stretches
+    of the run-time order there can be no fewer: each cut is forced by a decided pair that begins after the cut before.
+    """
+    faster: dict[str, set[str]] = {solution_id: set() for solution_id in ids}
+    for comparison in comparisons:
+        if comparison.decision is Decision.QUICK:
+            faster[comparison.slow_id].add(comparison.quick_id)
+    tiers: dict[str, int] = {}
+    tier, members = 0, set[str]()
+    for solution_id in ids:
+        if faster[solution_id] & members:
+            tier, members = tier + 1, set()
+        members.add(solution_id)
+        tiers[solution_id] = tier
+    return tiers

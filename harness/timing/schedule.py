@@ -1,0 +1,30 @@
+"""What differs from round to round, drawn from the seed and the content: order, hash seed; and when a round is spoilt."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+
+def block_order(solution_ids: Sequence[str], round_number: int, seed: int) -> list[str]:
+    """The order of a round: random per two rounds, reversed in the odd one, so that drift within a block cancels."""
+    ordered = sorted(solution_ids)
+    random.Random(f"{seed}:order:{round_number // 2}:{','.join(ordered)}").shuffle(ordered)
+    return ordered[::-1] if round_number % 2 else ordered
+
+
+def hash_seed(seed: int, task_id: str, round_number: int) -> int:
+    """PYTHONHASHSEED of a block, 1 ... 2**32 - 1 (0 would switch randomisation off)."""
+    return random.Random(f"{seed}:hash:{task_id}:{round_number}").randint(1, 2**32 - 1)
+
+
+def contaminated(
+    reference_before: int, reference_after: int, median_reference: float, tolerance: float = 0.05
+) -> bool:
+    """Whether the reference workload, before or after a block, was off its own median by more than `tolerance` (a share).
+
+    Raises ValueError for a median that isn't positive: a gate without a reference would let everything through.
+    """
+    if not median_reference > 0:
+        raise ValueError(f"median of the reference workload must be positive, got {median_reference}")
+    return any(abs(t / median_reference - 1) > tolerance for t in (reference_before, reference_after))

@@ -1,0 +1,244 @@
+"""The candidate: loads one solution and answers the judge's calls. No test data is ever in its memory.
+
+Everything here shares a process with the solution, which may rewrite it all; nothing that it says is believed without a
+check on the other side. For timing, the recorded calls are repeated on the warden's command and under the warden's
+clock, with arguments copied before the clock starts.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+import calls
+import codec
+import wire
+
+CONTROL_FD, CALLS_FD = 3, 4
+MAX_COPIES_BYTES = 4 * 1024 * 1024  # encoded size of the argument copies prepared at a time
+
+Function = Callable[..., Any]
+# One recorded call: the function, its decoded arguments, and whether its result was an iterator that has to be drained.
+Recorded = tuple[Function, list[Any], dict[str, Any], bool]
+
+
+def execute(code: types.CodeType) -> dict[str, Any]:
+    """Run the program as a module of its own; its globals. Raises what the program raises."""
+    module = types.ModuleType("solution")
+    sys.modules["solution"] = module
+    exec(code, module.__dict__)  # noqa: S102 - this is what the sandbox is for
+    return module.__dict__
+
+
+def failure_frame(error: BaseException) -> bytes:
+    if isinstance(error, SystemExit):
+        return calls.EXITED
+    try:
+        text = str(error)
+    except BaseException:  # noqa: BLE001 - a hostile __str__
+        text = ""
+    bases = [base.__name__ for base in type(error).__mro__[1:]]
+    return calls.RAISED + codec.encode([type(error).__name__[:200], text[:2_000], bases[:20]])
+
+
+class Server:
+    """Answers the judge's calls and keeps what is needed to repeat them."""
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
+        self._digest = calls.CallDigest()
+        self.recorded: list[tuple[bytes, bool]] = []
+
+    def serve(self) -> None:
+        """Until the judge closes its end."""
+        while (frame := wire.receive_frame(CALLS_FD)) is not None:
+            wire.send_frame(CALLS_FD, self._answer(frame))
+
+    def _answer(self, frame: bytes) -> bytes:
+        name, args, kwargs = calls.decode_call(frame)
+        try:
+            result = self._namespace[name](*args, **kwargs)
+            drained = isinstance(result, codec._ITERATORS)
+            value = codec.encode(result, opaque=True)
+            changed = self._changed(frame, args) if any(isinstance(a, calls.MUTABLE) for a in args) else b""
+        except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt as well
+            return failure_frame(error)
+        finally:
+            sys.stdout.flush()
+        if self._digest.add(frame, value):
+            self.recorded.append((frame, drained))
+        return calls.encode_result(value, changed)
+
+    @staticmethod
+    def _changed(frame: bytes, args: list[Any]) -> bytes:
+        """Mutable positional arguments that no longer equal what was sent, with their present contents."""
+        sent = calls.decode_call(frame)[1]
+        changes = []
+        for index, (before, now) in enumerate(zip(sent, args, strict=True)):
+            if isinstance(now, calls.MUTABLE) and codec.encode(before) != codec.encode(now, opaque=True):
+                changes.append([index, now])
+        return codec.encode(changes, opaque=True) if changes else b""
+
+
+def copier(value: Any) -> Callable[[], Any] | None:
+    """A quick way to a fresh copy of an argument, or None if it is immutable all through."""
+    kind = type(value)
+    if kind in (list, dict, set, bytearray, codec.deque):
+        parts = list(value.values()) if kind is dict else list(value)
+        if all(copier(part) is None for part in parts):
+            return value.copy
+        encoded = codec.encode(value)
+        return lambda: codec.decode(encoded)
+    if kind in (tuple, frozenset):
+        if all(copier(part) is None for part in value):
+            return None
+    elif kind in (type(None), bool, int, float, complex, str, bytes, range):
+        return None
+    encoded = codec.encode(value)
+    return lambda: codec.decode(encoded)
+
+
+class Repeater:
+    """Repeats the recorded calls: `passes` over the whole list, with arguments made before the clock starts."""
+
+    def __init__(self, namespace: dict[str, Any], recorded: list[tuple[bytes, bool]]) -> None:
+        self._plan: list[Recorded] = []
+        for frame, drained in recorded:
+            name, args, kwargs = calls.decode_call(frame)
+            self._plan.append((namespace[name], args, kwargs, drained))
+        size = sum(len(frame) for frame, _ in recorded)
+        self._simple = all(copier(value) is None for _, args, kwargs, _ in self._plan for value in [*args, *kwargs.values()])
+        self.passes_per_batch = sys.maxsize if self._simple else max(1, MAX_COPIES_BYTES // max(size, 1))
+        self._copiers = [
+            [copier(value) or (lambda value=value: value) for value in args] for _, args, _, _ in self._plan
+        ]
+        self._prepared: list[list[Recorded]] = []
+        self._passes = 0
+
+    def prepare(self, passes: int) -> None:
+        self._passes = passes
+        if not self._simple:
+            self._prepared = [
+                [
+                    (function, [copy() for copy in copiers], kwargs, drained)
+                    for (function, _, kwargs, drained), copiers in zip(self._plan, self._copiers, strict=True)
+                ]
+                for _ in range(passes)
+            ]
+
+    def run(self) -> None:
+        """The timed part. Draining an iterator is part of the work: a generator function has done none before."""
+        if self._simple:
+            plan = self._plan
+            for _ in range(self._passes):
+                for function, args, kwargs, drained in plan:
+                    result = function(*args, **kwargs)
+                    if drained:
+                        for _ in result:
+                            pass
+        else:
+            for one_pass in self._prepared:
+                for function, args, kwargs, drained in one_pass:
+                    result = function(*args, **kwargs)
+                    if drained:
+                        for _ in result:
+                            pass
+
+    def results(self) -> list[bytes]:
+        """The encoded results of one more pass, in order."""
+        self.prepare(1)
+        plan = self._plan if self._simple else self._prepared[0]
+        return [codec.encode(function(*args, **kwargs), opaque=True) for function, args, kwargs, _ in plan]
+
+
+def serve_timing(repeater: Repeater) -> None:
+    """The warden's timing commands: P passes → R; G → (runs) D; V → digest of the results of one more pass."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    while (frame := wire.receive_frame(CONTROL_FD)) is not None:
+        if frame[:1] == b"P":
+            repeater.prepare(int.from_bytes(frame[1:], "big"))
+            os.write(CONTROL_FD, b"R")
+            os.read(CONTROL_FD, 1)
+            repeater.run()
+            os.write(CONTROL_FD, b"D")
+        else:
+            wire.send_frame(CONTROL_FD, calls.digest_results(repeater.results()).encode())
+
+
+def main() -> None:
+    """Entered by a fresh fork of the zygote after `lockdown`; the job arrives on the control socket."""
+    request = wire.receive_frame(CONTROL_FD)
+    if request is None:
+        return
+    job = json.loads(request)
+    sys.argv = ["solution"]
+    os.environ.clear()
+    try:
+        os.chdir("/scratch")
+    except OSError:
+        os._exit(71)
+    if "test" in job:
+        run_in_one_process(job)
+        return
+    try:
+        code = compile(job["program"], "<solution>", "exec")
+    except Exception as error:  # noqa: BLE001 - NUL bytes, lone surrogates and too deep nesting come as other types
+        wire.send_frame(CALLS_FD, calls.SYNTAX + str(error).encode("utf-8", "replace")[:2_000])
+        return
+    try:
+        namespace = execute(code)
+    except BaseException as error:  # noqa: BLE001
+        wire.send_frame(CALLS_FD, failure_frame(error))
+        return
+    wire.send_frame(CALLS_FD, calls.LOADED)
+    server = Server(namespace)
+    server.serve()
+    if job["timed"]:
+        _silence()
+        repeater = Repeater(namespace, server.recorded)
+        wire.send_frame(CONTROL_FD, repeater.passes_per_batch.to_bytes(8, "big"))
+        serve_timing(repeater)
+
+
+def _silence() -> None:
+    """While timing, output goes nowhere: draining a pipe would need the core that is being timed."""
+    sys.stdout.flush()
+    null = os.open("/dev/null", os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+
+
+def run_in_one_process(job: dict[str, Any]) -> None:
+    """The fallback for a test that cannot be split: program and test together, marked `weak` by the warden."""
+    try:
+        code = compile(job["program"], "<solution>", "exec")
+    except Exception as error:  # noqa: BLE001
+        _report("syntax", error)
+        return
+    try:
+        namespace = execute(code)
+        exec(compile(job["test"], "<test>", "exec"), namespace)  # noqa: S102
+        namespace["check"](namespace[job["entry_point"]])
+    except AssertionError as error:
+        _report("assertion", error)
+    except SystemExit as error:
+        _report("exited", error)
+    except BaseException as error:  # noqa: BLE001
+        _report("raised", error)
+    else:
+        _report("passed", None)
+
+
+def _report(outcome: str, error: BaseException | None) -> None:
+    name = type(error).__name__ if error is not None else ""
+    text = f"{name}: {error}" if error is not None else ""
+    report = {"outcome": outcome, "error": name, "message": text[:2_000]}
+    wire.send_frame(CALLS_FD, json.dumps(report).encode("ascii"))
+    sys.stdout.flush()

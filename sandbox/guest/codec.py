@@ -1,0 +1,275 @@
+"""Values that cross between judge and candidate: exact built-in types as tagged JSON, with caps.
+
+No pickle, no marshal: decoding builds nothing but the types listed here, so a hostile frame can at worst be refused
+(`CodecError`). JSON's own null, booleans, numbers, strings and arrays stand for None, bool, int, float, str and list;
+every other type is an object with one key, its tag. Encoding is canonical (sets are sorted by their encoding), so equal
+encodings mean equal values and results can be compared as bytes.
+
+A subclass instance (IntEnum, namedtuple, a list with its own `__eq__`) is encoded as the plain base value: what crosses
+is data, never behaviour. Anything else crosses as `Opaque`: its type name, truth and text, equal to nothing but itself.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter, OrderedDict, defaultdict, deque
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import islice
+from typing import Any
+
+MAX_DEPTH = 200
+MAX_NODES = 2_000_000
+MAX_DRAINED = 100_000  # elements taken from an iterator
+MAX_TEXT = 4_000  # characters of an opaque value's text
+_INT64 = 1 << 63
+
+
+class CodecError(Exception):
+    """A value outside the caps or types (encoding), or a frame that no honest encoder writes (decoding)."""
+
+
+class Opaque:
+    """A value of a type that does not cross. Knows its type's name, its truth and its text; equal only to itself."""
+
+    __slots__ = ("_text", "_truth", "_type_name")
+
+    def __init__(self, type_name: str, truth: bool, text: str) -> None:
+        self._type_name, self._truth, self._text = type_name, truth, text
+
+    def __bool__(self) -> bool:
+        return self._truth
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+class _Budget:
+    """Counts nodes so that a small program cannot make the other side build a huge value."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MAX_NODES
+
+    def take(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise CodecError("too many elements")
+
+
+def encode(value: Any, *, opaque: bool = False) -> bytes:
+    """`value` as bytes. With `opaque`, types that do not cross become opaque; otherwise they raise CodecError."""
+    try:
+        return _dumps(_pack(value, _Budget(), 0, opaque))
+    except CodecError:
+        raise
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise CodecError(f"cannot be encoded: {type(error).__name__}") from None
+
+
+def decode(data: bytes) -> Any:
+    try:
+        return _unpack(json.loads(data), _Budget(), 0)
+    except CodecError:
+        raise
+    except (ValueError, TypeError, ArithmeticError, RecursionError, LookupError, MemoryError) as error:
+        raise CodecError(f"not a valid value: {type(error).__name__}") from None
+
+
+def _dumps(packed: Any) -> bytes:
+    return json.dumps(packed, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+_ATOMS = frozenset({type(None), bool, str})
+# Iterators that a function may well return where the test wraps it in list(), set() or a loop.
+_ITERATORS = tuple(
+    type(example)
+    for example in (
+        (x for x in ()), iter([]), iter(()), iter(""), iter(set()), iter({}), iter({}.values()), iter({}.items()),
+        iter(range(0)), map(str, []), filter(None, []), zip(), enumerate([]), reversed([]), islice([], 0),
+    )
+)  # fmt: skip
+_KEYS, _VALUES, _ITEMS = type({}.keys()), type({}.values()), type({}.items())
+
+
+def _pack(value: Any, budget: _Budget, depth: int, opaque: bool) -> Any:  # noqa: PLR0911 - one return per type
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    if kind is int:
+        return value if -_INT64 <= value < _INT64 else {"int": hex(value)}
+    if kind is float:
+        return value if math.isfinite(value) else {"float": repr(value)}
+    if depth >= MAX_DEPTH:
+        raise CodecError("nested too deeply")
+    if kind is list:
+        return _pack_all(value, budget, depth, opaque)
+    if kind is tuple:
+        return {"tuple": _pack_all(value, budget, depth, opaque)}
+    if kind is dict:
+        return {"dict": _pack_items(value.items(), budget, depth, opaque)}
+    return _pack_other(value, budget, depth, opaque)
+
+
+def _pack_all(values: Any, budget: _Budget, depth: int, opaque: bool) -> list[Any]:
+    packed = [_pack(item, budget, depth + 1, opaque) for item in values]
+    budget.take(len(packed))
+    return packed
+
+
+def _pack_items(items: Any, budget: _Budget, depth: int, opaque: bool) -> list[Any]:
+    return _pack_all((part for pair in items for part in pair), budget, depth, opaque)
+
+
+def _pack_sorted(values: Any, budget: _Budget, depth: int, opaque: bool) -> list[Any]:
+    return sorted(_pack_all(values, budget, depth, opaque), key=_dumps)
+
+
+def _pack_other(value: Any, budget: _Budget, depth: int, opaque: bool) -> dict[str, Any]:  # noqa: PLR0911, PLR0912
+    match value:
+        case int():
+            return {"int": hex(int.__int__(value))}
+        case float():
+            return {"float": float.__repr__(value)}
+        case str():
+            return {"str": str.__str__(value)}
+        case complex():
+            return {"complex": [repr(value.real), repr(value.imag)]}
+        case bytes():
+            return {"bytes": bytes(value).hex()}
+        case bytearray():
+            return {"bytearray": bytes(value).hex()}
+        case set():
+            return {"set": _pack_sorted(set.__iter__(value), budget, depth, opaque)}
+        case frozenset():
+            return {"frozenset": _pack_sorted(frozenset.__iter__(value), budget, depth, opaque)}
+        case range():
+            return {"range": [hex(value.start), hex(value.stop), hex(value.step)]}
+        case deque():
+            return {"deque": [value.maxlen, _pack_all(deque.__iter__(value), budget, depth, opaque)]}
+        case dict():
+            tag = next((tag for tag, kind in _DICTS.items() if isinstance(value, kind)), "dict")
+            return {tag: _pack_items(dict.items(value), budget, depth, opaque)}
+        case list():
+            return {"list": _pack_all(list.__iter__(value), budget, depth, opaque)}
+        case tuple():
+            return {"tuple": _pack_all(tuple.__iter__(value), budget, depth, opaque)}
+        case Decimal():
+            return {"decimal": str(value)}
+        case Fraction():
+            return {"fraction": [hex(value.numerator), hex(value.denominator)]}
+        case datetime() | date() | time() if getattr(value, "tzinfo", None) is None:
+            return {type(value).__name__: value.isoformat()}
+        case timedelta():
+            return {"timedelta": [value.days, value.seconds, value.microseconds]}
+        case Opaque():
+            raise CodecError("an opaque value cannot be passed on")
+    for tag, kind in (("keys", _KEYS), ("values", _VALUES)):
+        if isinstance(value, kind):
+            return {tag: _pack_all(value, budget, depth, opaque)}
+    if isinstance(value, _ITEMS):
+        return {"items": _pack_items(value, budget, depth, opaque)}
+    if isinstance(value, _ITERATORS):
+        drained = list(islice(value, MAX_DRAINED + 1))
+        if len(drained) > MAX_DRAINED:
+            raise CodecError(f"an iterator of more than {MAX_DRAINED} elements")
+        return {"iter": _pack_all(drained, budget, depth, opaque)}
+    if opaque:
+        return {"opaque": [type(value).__name__[:200], bool(value), str(value)[:MAX_TEXT]]}
+    raise CodecError(f"a value of type {type(value).__name__} does not cross")
+
+
+_DICTS = {"counter": Counter, "ordered_dict": OrderedDict, "default_dict": defaultdict}
+
+
+def _unpack(packed: Any, budget: _Budget, depth: int) -> Any:
+    kind = type(packed)
+    if kind is list:
+        return _unpack_all(packed, budget, depth)
+    if kind is dict:
+        if len(packed) != 1 or depth >= MAX_DEPTH:
+            raise CodecError("not a tagged value" if len(packed) != 1 else "nested too deeply")
+        ((tag, body),) = packed.items()
+        return _UNPACKERS[tag](body, budget, depth)
+    if kind is float and not math.isfinite(packed):
+        raise CodecError("a bare non-finite number")
+    return packed
+
+
+def _unpack_all(body: Any, budget: _Budget, depth: int) -> list[Any]:
+    if type(body) is not list:
+        raise CodecError("an array was expected")
+    if depth >= MAX_DEPTH:
+        raise CodecError("nested too deeply")
+    budget.take(len(body))
+    return [_unpack(item, budget, depth + 1) for item in body]
+
+
+def _unpack_dict(body: Any, budget: _Budget, depth: int) -> dict[Any, Any]:
+    flat = _unpack_all(body, budget, depth)
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _text(body: Any) -> str:
+    if type(body) is not str:
+        raise CodecError("a string was expected")
+    return body
+
+
+def _int(body: Any) -> int:
+    return int(_text(body), 16)
+
+
+def _fields(body: Any, *kinds: type) -> list[Any]:
+    if type(body) is not list or len(body) != len(kinds) or any(type(b) is not k for b, k in zip(body, kinds, strict=True)):
+        raise CodecError("fields of the wrong type")
+    return body
+
+
+def _opaque(body: Any) -> Opaque:
+    name, truth, text = _fields(body, str, bool, str)
+    return Opaque(name[:200], truth, text[:MAX_TEXT])
+
+
+def _deque(body: Any, budget: _Budget, depth: int) -> deque[Any]:
+    maxlen, items = body
+    if maxlen is not None and type(maxlen) is not int:
+        raise CodecError("fields of the wrong type")
+    return deque(_unpack_all(items, budget, depth), maxlen)
+
+
+_UNPACKERS: dict[str, Any] = {
+    "int": lambda body, budget, depth: _int(body),
+    "float": lambda body, budget, depth: float(_text(body)),
+    "str": lambda body, budget, depth: _text(body),
+    "complex": lambda body, budget, depth: complex(*map(float, _fields(body, str, str))),
+    "bytes": lambda body, budget, depth: bytes.fromhex(_text(body)),
+    "bytearray": lambda body, budget, depth: bytearray.fromhex(_text(body)),
+    "list": _unpack_all,
+    "tuple": lambda body, budget, depth: tuple(_unpack_all(body, budget, depth)),
+    "set": lambda body, budget, depth: set(_unpack_all(body, budget, depth)),
+    "frozenset": lambda body, budget, depth: frozenset(_unpack_all(body, budget, depth)),
+    "range": lambda body, budget, depth: range(*map(_int, _fields(body, str, str, str))),
+    "deque": _deque,
+    "dict": _unpack_dict,
+    "counter": lambda body, budget, depth: Counter(_unpack_dict(body, budget, depth)),
+    "ordered_dict": lambda body, budget, depth: OrderedDict(_unpack_dict(body, budget, depth)),
+    "default_dict": lambda body, budget, depth: defaultdict(None, _unpack_dict(body, budget, depth)),
+    "decimal": lambda body, budget, depth: Decimal(_text(body)),
+    "fraction": lambda body, budget, depth: Fraction(*map(_int, _fields(body, str, str))),
+    "datetime": lambda body, budget, depth: datetime.fromisoformat(_text(body)),
+    "date": lambda body, budget, depth: date.fromisoformat(_text(body)),
+    "time": lambda body, budget, depth: time.fromisoformat(_text(body)),
+    "timedelta": lambda body, budget, depth: timedelta(*_fields(body, int, int, int)),
+    "keys": lambda body, budget, depth: dict.fromkeys(_unpack_all(body, budget, depth)).keys(),
+    "values": lambda body, budget, depth: dict(enumerate(_unpack_all(body, budget, depth))).values(),
+    "items": lambda body, budget, depth: _unpack_dict(body, budget, depth).items(),
+    "iter": lambda body, budget, depth: iter(_unpack_all(body, budget, depth)),
+    "opaque": lambda body, budget, depth: _opaque(body),
+}

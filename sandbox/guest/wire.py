@@ -1,0 +1,56 @@
+"""Length-prefixed frames over a file descriptor: four bytes, big-endian, then that many bytes."""
+
+from __future__ import annotations
+
+import os
+import select
+
+HEADER_BYTES = 4
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+
+
+class FrameError(Exception):
+    """The other side announced a longer frame than allowed, or ended in the middle of one."""
+
+
+def write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def send_frame(fd: int, payload: bytes) -> None:
+    write_all(fd, len(payload).to_bytes(HEADER_BYTES, "big") + payload)
+
+
+def _read_exactly(fd: int, count: int) -> bytes:
+    """`count` bytes, or fewer if the stream ends before."""
+    chunks = []
+    while count:
+        chunk = os.read(fd, min(count, 1 << 20))
+        if not chunk:
+            break
+        chunks.append(chunk)
+        count -= len(chunk)
+    return b"".join(chunks)
+
+
+def receive_frame(fd: int, limit: int = MAX_FRAME_BYTES) -> bytes | None:
+    """The next frame's payload, or None when the stream ended between frames."""
+    header = _read_exactly(fd, HEADER_BYTES)
+    if not header:
+        return None
+    length = int.from_bytes(header, "big")
+    if len(header) < HEADER_BYTES or length > limit:
+        raise FrameError("frame too long" if len(header) == HEADER_BYTES else "stream ended inside a frame")
+    payload = _read_exactly(fd, length)
+    if len(payload) < length:
+        raise FrameError("stream ended inside a frame")
+    return payload
+
+
+def readable(fd: int, timeout_ms: int = 0) -> bool:
+    """True if a read would return at once (data or end of stream)."""
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    return bool(poller.poll(timeout_ms))
