@@ -8,7 +8,14 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as RichProgress
 
 PLAIN_INTERVAL_SECONDS = 10.0
@@ -113,7 +120,8 @@ class _PlainTask:
         rate = (self._done - self._resumed) / max(now - self._start, 1e-9)
         left = (self._total - self._done) / rate if rate else float("inf")
         tail = f" · {note}" if note else ""
-        self._reporter.say(f"{self._label}: {self._done}/{self._total} {self._unit} · {rate:.1f}/s · {left:.0f} s left{tail}")
+        count = f"{self._done}/{self._total} {self._unit}"
+        self._reporter.say(f"{self._label}: {count} · {rate:.1f}/s · {left:.0f} s left{tail}")
 
     def finish(self) -> None:
         if self._total:

@@ -1,4 +1,4 @@
-"""`Sandbox`: solutions in, executions and timings out. One container and one thread per core; results in input order."""
+"""`Sandbox`: solutions in, executions and timings out. One container per core; results in input order."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any, Self, TypeVar
 import docker
 
 from sandbox import verdict
-from sandbox.container import ContainerDied, ContainerSpec, WardenContainer, allowed_cores, limits_request, remove_leftovers
+from sandbox.container import ContainerDied, ContainerSpec, WardenContainer, allowed_cores, remove_leftovers
 from sandbox.engine import connect
 from sandbox.errors import ImageError, SandboxError
 from sandbox.image import find_image
 from sandbox.reference import REFERENCE
-from sandbox.types import Block, BlockTiming, Execution, Job, Limits, Termination, Timing, Verdict
+from sandbox.types import Block, BlockTiming, Execution, Integrity, Job, Limits, Termination, Timing, Verdict
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -57,7 +57,8 @@ class Sandbox:
         image = find_image(self._client)
         if image is None:
             raise ImageError(
-                "the sandbox image is not built, or the sources have changed since", fix="`make setup` (or `python -m sandbox.image build`)"
+                "the sandbox image is not built, or the sources have changed since",
+                fix="`make setup` (or `python -m sandbox image build`)",
             )
         self.image = image
         remove_leftovers(self._client)
@@ -80,22 +81,16 @@ class Sandbox:
 
     def run_many(self, jobs: Iterable[Job]) -> Iterator[Execution]:
         """Judge solutions on all cores; results in input order, as they become ready. Jobs are read as needed."""
-        return self._ordered(jobs, self.cores, lambda worker, job: worker.run(job))
+        return self._ordered(jobs, lambda worker, job: worker.run(job))
 
-    def measure_many(self, blocks: Iterable[Block], *, cores: Sequence[int] | None = None) -> Iterator[BlockTiming]:
-        """Time blocks, each on one core from its first solution to its last; results in input order.
+    def measure(self, block: Block, *, core: int) -> BlockTiming:
+        """Time a block on one of the sandbox's cores. Calls for different cores may come from different threads."""
+        return self._workers[core].measure(block)
 
-        cores: which of the sandbox's cores are used for timing (default: all but one, which is left to the host).
-        """
-        chosen = list(cores) if cores is not None else timing_cores(self.cores)
-        return self._ordered(blocks, chosen, lambda worker, block: worker.measure(block))
-
-    def _ordered(
-        self, items: Iterable[Item], cores: Sequence[int], handle: Callable[[_Worker, Item], Result]
-    ) -> Iterator[Result]:
+    def _ordered(self, items: Iterable[Item], handle: Callable[[_Worker, Item], Result]) -> Iterator[Result]:
         idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-        for core in cores:
-            idle.put(self._workers[core])
+        for worker in self._workers.values():
+            idle.put(worker)
 
         def work(item: Item) -> Result:
             worker = idle.get()
@@ -105,11 +100,11 @@ class Sandbox:
                 idle.put(worker)
 
         pending: deque[Future[Result]] = deque()
-        pool = ThreadPoolExecutor(len(cores), thread_name_prefix="sandbox")
+        pool = ThreadPoolExecutor(len(self.cores), thread_name_prefix="sandbox")
         try:
             for item in items:
                 pending.append(pool.submit(work, item))
-                if len(pending) >= WINDOW_PER_CORE * len(cores):
+                if len(pending) >= WINDOW_PER_CORE * len(self.cores):
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
@@ -131,13 +126,12 @@ class _Worker:
         self._client, self._spec, self._recycle_after = client, spec, recycle_after
         self._container: WardenContainer | None = None
         self._runs = 0
-        self._oom_kills = 0
 
     def run(self, job: Job) -> Execution:
         limits = self._spec.limits
         if len(job.program) > limits.program_bytes:
             message = f"the program has {len(job.program)} characters, {limits.program_bytes} are allowed: not compiled"
-            return Execution(Verdict.SYNTAX, verdict.Integrity.STRONG, Termination.UNKNOWN, message=message)
+            return Execution(Verdict.SYNTAX, Integrity.STRONG, Termination.UNKNOWN, message=message)
         request = {"op": "run"} | self._job_request(job)
         answer, attempts = self._ask(request, limits.wall_seconds + GRACE_SECONDS)
         return self._execution(answer, attempts)
@@ -164,25 +158,25 @@ class _Worker:
         return BlockTiming(block.block_id, self._spec.core, block.hash_seed, (before, after), timings)
 
     def _timing(self, solution_id: str, answer: dict[str, Any]) -> Timing:
-        report = answer["report"]
+        report, timing = answer["report"], answer["timing"]
         return Timing(
             solution_id=solution_id,
             execution=self._execution(answer, 1),
-            loops=int(answer.get("loops", 0)),
-            cpu_ns=tuple(answer.get("cpu_ns", ()) if "loops" in answer else ()),
-            wall_ns=tuple(answer.get("wall_ns", ()) if "loops" in answer else ()),
-            first_ns=int(answer.get("first_ns", 0)),
-            redone=int(answer.get("redone", 0)),
+            loops=timing.get("loops", 0),
+            cpu_ns=tuple(timing.get("cpu_ns", ())),
+            wall_ns=tuple(timing.get("wall_ns", ())),
+            first_ns=timing.get("first_ns", 0),
+            redone=timing.get("redone", 0),
             calls=int(report.get("recorded", 0)),
             calls_digest=str(report.get("calls_digest", "")),
-            flags=tuple(answer.get("flags", ())),
+            flags=tuple(timing.get("flags", ())),
         )
 
     def _job_request(self, job: Job, block: Block | None = None) -> dict[str, Any]:
         request = {
             "program": job.program,
             "test": {"test": job.test, "prompt": job.prompt, "entry_point": job.entry_point},
-            "limits": limits_request(self._spec.limits),
+            "limits": asdict(self._spec.limits),
         }
         return request | ({"timing_cpu_seconds": block.settings.cpu_seconds} if block else {})
 
@@ -215,15 +209,12 @@ class _Worker:
     def _execution(self, answer: dict[str, Any], attempts: int) -> Execution:
         if "broken_test" in answer:
             return verdict.internal(str(answer["broken_test"]), attempts=attempts)
-        facts = verdict.read_facts(answer, oom_kills_before=self._oom_kills)
-        if self._container is not None:
-            self._oom_kills = int(answer["oom_kills"])
-        return verdict.execution(facts, attempts=attempts)
+        return verdict.execution(verdict.read_facts(answer), attempts=attempts)
 
     def _ready(self) -> WardenContainer:
         if self._container is None:
             self._container = WardenContainer(self._client, self._spec)
-            self._runs = self._oom_kills = 0
+            self._runs = 0
         return self._container
 
     def retire(self) -> None:
@@ -231,7 +222,6 @@ class _Worker:
             with contextlib.suppress(SandboxError):
                 self._container.close()
             self._container = None
-            self._oom_kills = 0
 
 
 def _anomaly(facts: dict[str, Any]) -> bool:

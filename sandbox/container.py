@@ -15,7 +15,7 @@ import socket
 import struct
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import docker
@@ -168,7 +168,7 @@ class WardenContainer:
 
     def _attach(self, client: docker.DockerClient) -> socket.socket:
         parameters = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-        attached = client.api.attach_socket(self._container.id, params=parameters)
+        attached = client.api.attach_socket(str(self._container.id), params=parameters)
         raw: socket.socket = getattr(attached, "_sock", attached)
         # The SDK's wrapper would close the socket when it is collected.
         self._attached = attached
@@ -236,10 +236,6 @@ class WardenContainer:
             self._socket.close()
         with contextlib.suppress(docker.errors.APIError, OSError):
             self._container.remove(force=True)
-
-
-def limits_request(limits: Limits) -> dict[str, Any]:
-    return asdict(limits)
 
 
 def allowed_cores() -> list[int]:

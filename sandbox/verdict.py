@@ -51,7 +51,7 @@ class Facts:
     calls: int
 
 
-def read_facts(answer: Mapping[str, Any], *, oom_kills_before: int) -> Facts:
+def read_facts(answer: Mapping[str, Any]) -> Facts:
     report = answer["report"]
     return Facts(
         outcome=_text(report.get("outcome")),
@@ -62,7 +62,7 @@ def read_facts(answer: Mapping[str, Any], *, oom_kills_before: int) -> Facts:
         exit_code=answer["exit_code"],
         signal=answer["signal"],
         ended_itself=bool(answer["ended_itself"]),
-        out_of_memory=int(answer["oom_kills"]) > oom_kills_before,
+        out_of_memory=bool(answer["out_of_memory"]),
         cpu_ns=int(answer["cpu_ns"]),
         wall_ns=int(answer["wall_ns"]),
         max_rss_bytes=int(answer["max_rss_bytes"]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack
-from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -20,7 +19,7 @@ class EpochCallback(TrainerCallback):
         self._selection = selection
 
     def on_epoch_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
         # At the last step of an epoch state.epoch is that epoch's number plus one, but for rounding.
         self._selection.epoch = round_epoch(state.epoch)
@@ -40,13 +39,15 @@ class ProgressCallback(TrainerCallback):
         self._note = ""
 
     def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
         if state.is_world_process_zero:
             task = self._reporter.task(self._label, state.max_steps, done=state.global_step, unit="steps")
             self._task = self._stack.enter_context(task)
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
         if self._task is not None:
             self._task.advance(1, self._note)
 
@@ -56,7 +57,7 @@ class ProgressCallback(TrainerCallback):
         state: TrainerState,
         control: TrainerControl,
         logs: dict[str, float] | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         shown = (("loss", "loss"), ("eval_loss", "validation loss"), ("rewards/accuracies", "accuracy"))
         parts = [f"{name} {float(logs[key]):.4g}" for key, name in shown if logs and key in logs]
@@ -72,7 +73,7 @@ class FiniteLossCallback(TrainerCallback):
         state: TrainerState,
         control: TrainerControl,
         logs: dict[str, float] | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(float(loss)):

@@ -15,6 +15,7 @@ from training.dataset import TokenRow, row_pool
 from training.selection import Task, draw_answer, draw_pair, generator
 
 IGNORED = -100  # the label of a token that carries no loss
+REFERENCE_KEYS = ("ref_chosen_logps", "ref_rejected_logps")  # columns that precompute_ref_log_probs adds
 
 
 @dataclass
@@ -64,7 +65,7 @@ class AnswerCollator(DataCollatorForLanguageModeling):
 
 @dataclass
 class PairCollator(DataCollatorForPreference):
-    """DPO batches `{input_ids, attention_mask, completion_mask}`, each [2 × problems, tokens]: chosen, then rejected.
+    """DPO batches `{input_ids, attention_mask, completion_mask}`, each [2 problems, tokens]: chosen, then rejected.
 
     The contexts of a pair's two answers may differ (harness.prompts), so TRL is given whole sequences, and the mask
     is taken off the contexts afterwards.
@@ -77,8 +78,8 @@ class PairCollator(DataCollatorForPreference):
         pairs = [self.selection.pair(_token_row(row)) for row in examples]
         drawn = []
         for row, (chosen, rejected) in zip(examples, pairs, strict=True):
-            reference = {key: row[key] for key in ("ref_chosen_logps", "ref_rejected_logps") if key in row}
             sequences = {"chosen_ids": row["sequences"][chosen], "rejected_ids": row["sequences"][rejected]}
+            reference = {key: value for key, value in row.items() if key in REFERENCE_KEYS}
             drawn.append({"prompt_ids": [], **sequences, **reference})
         batch: dict[str, Any] = super().torch_call(drawn)
         starts = [row["starts"][pair[side]] for side in (0, 1) for row, pair in zip(examples, pairs, strict=True)]

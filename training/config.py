@@ -1,6 +1,6 @@
 """The settings of a training run: a YAML file, overridden by the command line. Unknown keys are refused.
 
-The defaults are the published ones (Gee et al., 2024: 30 epochs, 5e-7, linear with 10% warm-up, 2 × 16, beta 0.1).
+The defaults are the published ones (Gee et al., 2024: 30 epochs, 5e-7, linear with 10% warm-up, 2 by 16, beta 0.1).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Lora(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     r: Annotated[int, Field(ge=1)] = 16
-    alpha: Annotated[float, Field(gt=0)] = 32.0
+    alpha: Annotated[int, Field(ge=1)] = 32
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     target: str | list[str] = "all-linear"
 

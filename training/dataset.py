@@ -77,8 +77,7 @@ def load_merged(path: Path) -> list[MergedRow]:
             raise DataError(f"column 'passing': {row.passing} of {len(row.answers)} answers", where=where)
         for pair in row.decided:
             if pair.quick == pair.slow or not (0 <= pair.quick < row.passing and 0 <= pair.slow < row.passing):
-                message = f"column 'decided': ({pair.quick}, {pair.slow}) are not two of the {row.passing} passing answers"
-                raise DataError(message, where=where)
+                raise DataError(f"column 'decided': {pair.quick}, {pair.slow} are not two passing answers", where=where)
     return rows
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,10 @@ from huggingface_hub import constants
 from peft import LoraConfig
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback
-from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+from trl.trainer.dpo_config import DPOConfig
+from trl.trainer.dpo_trainer import DPOTrainer
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
 
 from harness.errors import UserError
 from training.callbacks import EpochCallback
@@ -43,7 +45,13 @@ _UNSAFE_ALWAYS = {
 class PairTrainer(DPOTrainer):
     """DPOTrainer that takes rows that are tokenised already. SFTTrainer has a setting for that; this one has not."""
 
-    def _prepare_dataset(self, dataset: Any, processing_class: Any, args: DPOConfig, dataset_name: str) -> Any:
+    def _prepare_dataset(
+        self,
+        dataset: Dataset,
+        processing_class: Any,  # noqa: ANN401 — TRL's union of classes
+        args: DPOConfig,
+        dataset_name: str,
+    ) -> Dataset:
         if "sequences" in dataset.column_names:
             return dataset
         return super()._prepare_dataset(dataset, processing_class, args, dataset_name)
@@ -60,6 +68,11 @@ def precision(config: TrainConfig) -> str:
 
 def arguments(config: TrainConfig, output_dir: Path, *, evaluate: bool) -> SFTConfig | DPOConfig:
     """The trainer's arguments. Raises UserError for `trainer:` settings that are unknown, unsafe or already ours."""
+    if torch.cuda.device_count() > 1 and "WORLD_SIZE" not in os.environ and config.device != "cpu":
+        raise UserError(
+            f"{torch.cuda.device_count()} GPUs are visible to one process",
+            fix="start it with `accelerate launch`, or make one visible: CUDA_VISIBLE_DEVICES=0",
+        )
     kind = SFTConfig if config.optim == "sft" else DPOConfig
     ours = _common(config, output_dir, evaluate=evaluate)
     if config.optim == "sft":
@@ -136,38 +149,42 @@ def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
 
 def build_trainer(
     config: TrainConfig,
+    *,
     model_path: str,
     tokenizer: PreTrainedTokenizerBase,
     train_rows: list[TokenRow],
     validation_rows: list[TokenRow],
-    output_dir: Path,
+    args: SFTConfig | DPOConfig,
     callbacks: list[TrainerCallback],
 ) -> Trainer:
     """A trainer that is ready to run. The model is given by path: TRL then loads DPO's reference from there, too."""
-    if torch.cuda.device_count() > 1 and "WORLD_SIZE" not in os.environ and config.device != "cpu":
-        raise UserError(
-            f"{torch.cuda.device_count()} GPUs are visible to one process",
-            fix="start it with `accelerate launch`, or make one visible: CUDA_VISIBLE_DEVICES=0",
-        )
     selection = Selection(config.seed, config.top_p, config.task, config.augment)
     pad = pad_token_id(tokenizer)
-    collator = (AnswerCollator if config.optim == "sft" else PairCollator)(pad_token_id=pad, selection=selection)
-    lora = config.lora and LoraConfig(
+    shared: dict[str, Any] = {
+        "model": model_path,
+        "train_dataset": Dataset.from_list([dict(row) for row in train_rows]),
+        "eval_dataset": Dataset.from_list([dict(row) for row in validation_rows]) if validation_rows else None,
+        "processing_class": tokenizer,
+        "callbacks": [EpochCallback(selection), *callbacks],
+        "peft_config": _lora(config),
+        "args": args,
+    }
+    trainer: Trainer
+    if config.optim == "sft":
+        trainer = SFTTrainer(data_collator=AnswerCollator(pad_token_id=pad, selection=selection), **shared)
+    else:
+        trainer = PairTrainer(data_collator=PairCollator(pad_token_id=pad, selection=selection), **shared)
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _lora(config: TrainConfig) -> LoraConfig | None:
+    if config.lora is None:
+        return None
+    return LoraConfig(
         r=config.lora.r,
-        lora_alpha=math.ceil(config.lora.alpha),
+        lora_alpha=config.lora.alpha,
         lora_dropout=config.lora.dropout,
         target_modules=config.lora.target,
         task_type="CAUSAL_LM",
     )
-    trainer: Trainer = (SFTTrainer if config.optim == "sft" else PairTrainer)(
-        model=model_path,
-        args=arguments(config, output_dir, evaluate=bool(validation_rows)),
-        data_collator=collator,
-        train_dataset=Dataset.from_list([dict(row) for row in train_rows]),
-        eval_dataset=Dataset.from_list([dict(row) for row in validation_rows]) if validation_rows else None,
-        processing_class=tokenizer,
-        callbacks=[EpochCallback(selection), *callbacks],
-        peft_config=lora,
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer

@@ -1,9 +1,9 @@
 """The decision for every pair of a problem's solutions: quick/slow, same, or undecided; and when to measure on.
 
-A pair is decided when the median ratio is at least `min_ratio`, the 99% interval lies above `ratio_floor`, and the pair
-stays among Benjamini-Hochberg's discoveries over the problem's pairs. Rounds are looked at as they come (5 to 16 looks),
-which raises the chance that a ratio just under the floor passes for one above it; that the *order* is wrong would take an
-error of the whole floor as well, which the simulation in tests/unit/test_timing_statistics.py bounds.
+A pair is decided when the median ratio is at least `min_ratio`, the 99% interval lies above `ratio_floor`, and the
+pair is among Benjamini-Hochberg's discoveries over the problem's pairs. Rounds are looked at as they come (5 to 16
+looks), which raises the chance that a ratio just under the floor passes for one above it; that the *order* is wrong
+would take an error of the whole floor as well: the simulation in tests/unit/test_timing_decisions.py bounds that.
 
 Confirmation: blocks whose round is CONFIRM_FROM or more are a second, later measurement. They never help to decide a
 pair; where there are any (or `confirm_rounds` asks for them), a decided pair must be seen again in them.
@@ -34,7 +34,7 @@ from harness.timing.statistics import (
 CONFIRM_FROM = 1000  # rounds from here on confirm
 CONFIRM_CONFIDENCE = 0.95  # of the second look alone; the first has been passed at `confidence`
 CALLS_DIFFER = "calls_differ"
-SPOILING_FLAGS = frozenset({"results_differ", "memoises", CALLS_DIFFER})  # and every `failed:<verdict>`
+SPOILING_FLAGS = frozenset({"results_differ", "memoises", "waits", CALLS_DIFFER})  # and `failed:…`, `not_timed:…`
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +133,13 @@ def next_round(blocks: Sequence[MeasurementBlock], settings: DecisionSettings | 
 
 def spoilt(flags: Iterable[str]) -> bool:
     """Whether a solution with these flags must not be compared with others."""
-    return any(flag in SPOILING_FLAGS or flag.startswith("failed:") for flag in flags)
+    return any(flag in SPOILING_FLAGS or flag.startswith(("failed:", "not_timed:")) for flag in flags)
 
 
 def solution_flags(blocks: Sequence[MeasurementBlock]) -> dict[str, list[str]]:
-    """Every solution's flags over all blocks, sorted, with `calls_differ` where it was called unlike most of the others.
+    """Every solution's flags over all blocks, sorted; with `calls_differ` where it was called unlike most others.
 
-    Each solution has one voice: its (calls, digest). One that was called differently from block to block, or one outside
+    Each solution has one voice: its (calls, digest). One that was called differently from block to block, or is outside
     the most frequent group, is marked; where two groups are equally large nobody knows which is right and all are.
     """
     flags: dict[str, set[str]] = {}
@@ -200,9 +200,7 @@ def _compare(
 _DECISIONS = (Decision.UNDECIDED, Decision.SAME, Decision.QUICK)
 
 
-def _decided(
-    ratios: Floats, pooled: Estimates, screened: int, compared: Bools, settings: DecisionSettings
-) -> Bools:
+def _decided(ratios: Floats, pooled: Estimates, screened: int, compared: Bools, settings: DecisionSettings) -> Bools:
     """Which pairs' order is decided. Row order is by run time, so a decided pair must have a positive log-ratio."""
     screen = estimate(ratios[:, :screened], confidence=settings.confidence, sd_floor=settings.sd_floor)
     floor = np.log(settings.ratio_floor)
@@ -210,7 +208,7 @@ def _decided(
     tested = compared & (screen.rounds >= settings.min_rounds)
     decided[tested] = benjamini_hochberg(p_values(screen, floor)[tested], settings.fdr)
     for looked_at in (screen, pooled):
-        # The median of the pairs' ratios may in theory contradict the order of the run times' medians: not decided then.
+        # The median of a pair's ratios may in theory contradict the order of the medians: then it isn't decided.
         decided &= (looked_at.median >= np.log(settings.min_ratio)) & (looked_at.low > floor)
     if ratios.shape[1] > screened or settings.confirm_rounds > 0:
         again = estimate(ratios[:, screened:], confidence=CONFIRM_CONFIDENCE, sd_floor=settings.sd_floor)

@@ -1,4 +1,4 @@
-"""What differs from round to round, drawn from the seed and the content: order, hash seed; and when a round is spoilt."""
+"""What differs from round to round, keyed by seed and content: order and hash seed; and when a round is spoilt."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from collections.abc import Sequence
 def block_order(solution_ids: Sequence[str], round_number: int, seed: int) -> list[str]:
     """The order of a round: random per two rounds, reversed in the odd one, so that drift within a block cancels."""
     ordered = sorted(solution_ids)
-    random.Random(f"{seed}:order:{round_number // 2}:{','.join(ordered)}").shuffle(ordered)
+    random.Random(f"{seed}:order:{round_number // 2}:{','.join(ordered)}").shuffle(ordered)  # noqa: S311
     return ordered[::-1] if round_number % 2 else ordered
 
 
 def hash_seed(seed: int, task_id: str, round_number: int) -> int:
     """PYTHONHASHSEED of a block, 1 ... 2**32 - 1 (0 would switch randomisation off)."""
-    return random.Random(f"{seed}:hash:{task_id}:{round_number}").randint(1, 2**32 - 1)
+    return random.Random(f"{seed}:hash:{task_id}:{round_number}").randint(1, 2**32 - 1)  # noqa: S311
 
 
-def contaminated(
-    reference_before: int, reference_after: int, median_reference: float, tolerance: float = 0.05
-) -> bool:
-    """Whether the reference workload, before or after a block, was off its own median by more than `tolerance` (a share).
+def contaminated(reference_before: int, reference_after: int, median_reference: float, tolerance: float = 0.05) -> bool:
+    """Whether the reference workload, before or after a block, was off its median by more than `tolerance` (a share).
 
     Raises ValueError for a median that isn't positive: a gate without a reference would let everything through.
     """

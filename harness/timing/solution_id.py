@@ -6,7 +6,7 @@ time must be the same; when in doubt, different ids (which costs a measurement a
 - Parameters are renamed like other locals and keep their place, but for the cases where a call may name them: all
   parameters of the entry point (the test may use keywords; its header comes from the prompt, so samples share it),
   names that the program itself uses as a keyword (`f(a=1)`), and every parameter if it calls with `**`.
-- Programs that look at their own names or docstrings (`locals()`, `__code__`, `inspect`, ...) keep names and docstrings.
+- Programs that look at their own names or docstrings (`locals()`, `__code__`, `inspect`, ...) keep both.
 - Names of modules' globals, classes, class attributes and imports are kept, as are annotations.
 - Not seen: names that only show in the text of an exception (`UnboundLocalError`) or by way of an obfuscated lookup.
 
@@ -50,7 +50,7 @@ _LOCAL_NAME_FIELDS = {
 
 
 def solution_id(program: str, entry_point: str) -> str:
-    """16 hex digits of the SHA-256 of the normalised syntax tree; of the text where that can't be parsed. Never raises."""
+    """16 hex digits of the SHA-256 of the normalised syntax tree, of the text if it can't be parsed. Never raises."""
     tree = parse_bounded(program)
     canonical = "text\n" + program if tree is None else "tree\n" + _Normaliser(tree, entry_point).text()
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -45,7 +45,7 @@ class Estimates:
 
 
 def log_times(blocks: Sequence[MeasurementBlock], solution_ids: Sequence[str]) -> Floats:
-    """(solutions, blocks): ln of the least CPU time of one pass, in ns; NaN where a block has no timing of a solution."""
+    """(solutions, blocks): ln of the least CPU time of one pass in ns; NaN where a block lacks a timing."""
     row = {solution_id: index for index, solution_id in enumerate(solution_ids)}
     times = np.full((len(solution_ids), len(blocks)), np.nan)
     for column, block in enumerate(blocks):
@@ -89,7 +89,7 @@ def paired_log_ratios(times: Floats, first: Ints, second: Ints) -> Floats:
 
 
 def p_values(estimates: Estimates, log_bound: float) -> Floats:
-    """p of "the ratio is not beyond the bound" in the direction of its median, doubled as the data chose the direction."""
+    """p of "the ratio isn't beyond the bound" in the direction of its median; doubled, as the data chose that."""
     towards = np.where(estimates.median < 0, -estimates.mean, estimates.mean)
     usable = estimates.rounds >= 2
     with np.errstate(invalid="ignore"):

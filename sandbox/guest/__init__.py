@@ -1,4 +1,1 @@
-"""What runs inside the sandbox container. Standard library only; nothing here imports anything outside this folder.
-
-The modules import each other by plain name, because the image holds them as scripts in one folder.
-"""
+"""What runs inside the container, as the package `guest`. Standard library only; imports nothing outside itself."""

@@ -14,16 +14,17 @@ Both sides digest what was called and what came back, so that a timed repetition
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from typing import Any
 
-import codec
+from . import codec
 
 CALL, LOADED, SYNTAX, RAISED, EXITED, RESULT = b"C", b"L", b"S", b"X", b"E", b"R"
 
 MAX_VALUE_BYTES = 16 * 1024 * 1024
 MAX_RECORDED_CALLS = 1_000
 MAX_RECORDED_BYTES = 8 * 1024 * 1024
-MUTABLE = (list, dict, set, bytearray, codec.deque)
+MUTABLE = (list, dict, set, bytearray, deque)
 
 
 def encode_call(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:

@@ -12,12 +12,12 @@ import json
 import os
 import sys
 import types
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import calls
-import codec
-import wire
+from . import calls, codec, wire
 
 CONTROL_FD, CALLS_FD = 3, 4
 MAX_COPIES_BYTES = 4 * 1024 * 1024  # encoded size of the argument copies prepared at a time
@@ -31,7 +31,7 @@ def execute(code: types.CodeType) -> dict[str, Any]:
     """Run the program as a module of its own; its globals. Raises what the program raises."""
     module = types.ModuleType("solution")
     sys.modules["solution"] = module
-    exec(code, module.__dict__)  # noqa: S102 - this is what the sandbox is for
+    exec(code, module.__dict__)  # this is what the sandbox is for
     return module.__dict__
 
 
@@ -40,7 +40,7 @@ def failure_frame(error: BaseException) -> bytes:
         return calls.EXITED
     try:
         text = str(error)
-    except BaseException:  # noqa: BLE001 - a hostile __str__
+    except BaseException:  # a hostile __str__
         text = ""
     bases = [base.__name__ for base in type(error).__mro__[1:]]
     return calls.RAISED + codec.encode([type(error).__name__[:200], text[:2_000], bases[:20]])
@@ -62,11 +62,13 @@ class Server:
     def _answer(self, frame: bytes) -> bytes:
         name, args, kwargs = calls.decode_call(frame)
         try:
+            if name not in self._namespace:
+                raise NameError(f"the program defines no {name}")
             result = self._namespace[name](*args, **kwargs)
-            drained = isinstance(result, codec._ITERATORS)
+            drained = isinstance(result, codec.ITERATORS)
             value = codec.encode(result, opaque=True)
             changed = self._changed(frame, args) if any(isinstance(a, calls.MUTABLE) for a in args) else b""
-        except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt as well
+        except BaseException as error:  # SystemExit and KeyboardInterrupt as well
             return failure_frame(error)
         finally:
             sys.stdout.flush()
@@ -88,8 +90,8 @@ class Server:
 def copier(value: Any) -> Callable[[], Any] | None:
     """A quick way to a fresh copy of an argument, or None if it is immutable all through."""
     kind = type(value)
-    if kind in (list, dict, set, bytearray, codec.deque):
-        parts = list(value.values()) if kind is dict else list(value)
+    if isinstance(value, (list, dict, set, bytearray, deque)):
+        parts = list(value.values()) if isinstance(value, dict) else list(value)
         if all(copier(part) is None for part in parts):
             return value.copy
         encoded = codec.encode(value)
@@ -103,6 +105,10 @@ def copier(value: Any) -> Callable[[], Any] | None:
     return lambda: codec.decode(encoded)
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
 class Repeater:
     """Repeats the recorded calls: `passes` over the whole list, with arguments made before the clock starts."""
 
@@ -112,11 +118,10 @@ class Repeater:
             name, args, kwargs = calls.decode_call(frame)
             self._plan.append((namespace[name], args, kwargs, drained))
         size = sum(len(frame) for frame, _ in recorded)
-        self._simple = all(copier(value) is None for _, args, kwargs, _ in self._plan for value in [*args, *kwargs.values()])
+        values = [value for _, args, kwargs, _ in self._plan for value in (*args, *kwargs.values())]
+        self._simple = all(copier(value) is None for value in values)
         self.passes_per_batch = sys.maxsize if self._simple else max(1, MAX_COPIES_BYTES // max(size, 1))
-        self._copiers = [
-            [copier(value) or (lambda value=value: value) for value in args] for _, args, _, _ in self._plan
-        ]
+        self._copiers = [[copier(value) or partial(_same, value) for value in args] for _, args, _, _ in self._plan]
         self._prepared: list[list[Recorded]] = []
         self._passes = 0
 
@@ -156,8 +161,12 @@ class Repeater:
         return [codec.encode(function(*args, **kwargs), opaque=True) for function, args, kwargs, _ in plan]
 
 
-def serve_timing(repeater: Repeater) -> None:
-    """The warden's timing commands: P passes → R; G → (runs) D; V → digest of the results of one more pass."""
+def serve_timing(code: types.CodeType, repeater: Repeater, recorded: list[tuple[bytes, bool]]) -> None:
+    """The warden's timing commands.
+
+    L: load the program anew → R. P passes → R; then a byte: run them → D. V: digest of the results of one more pass.
+    """
+    wire.send_frame(CONTROL_FD, repeater.passes_per_batch.to_bytes(8, "big"))
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -168,6 +177,9 @@ def serve_timing(repeater: Repeater) -> None:
             os.read(CONTROL_FD, 1)
             repeater.run()
             os.write(CONTROL_FD, b"D")
+        elif frame == b"L":
+            repeater = Repeater(execute(code), recorded)
+            os.write(CONTROL_FD, b"R")
         else:
             wire.send_frame(CONTROL_FD, calls.digest_results(repeater.results()).encode())
 
@@ -189,12 +201,12 @@ def main() -> None:
         return
     try:
         code = compile(job["program"], "<solution>", "exec")
-    except Exception as error:  # noqa: BLE001 - NUL bytes, lone surrogates and too deep nesting come as other types
+    except Exception as error:  # NUL bytes, lone surrogates and too deep nesting come as other types
         wire.send_frame(CALLS_FD, calls.SYNTAX + str(error).encode("utf-8", "replace")[:2_000])
         return
     try:
         namespace = execute(code)
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
         wire.send_frame(CALLS_FD, failure_frame(error))
         return
     wire.send_frame(CALLS_FD, calls.LOADED)
@@ -202,9 +214,7 @@ def main() -> None:
     server.serve()
     if job["timed"]:
         _silence()
-        repeater = Repeater(namespace, server.recorded)
-        wire.send_frame(CONTROL_FD, repeater.passes_per_batch.to_bytes(8, "big"))
-        serve_timing(repeater)
+        serve_timing(code, Repeater(namespace, server.recorded), server.recorded)
 
 
 def _silence() -> None:
@@ -219,18 +229,18 @@ def run_in_one_process(job: dict[str, Any]) -> None:
     """The fallback for a test that cannot be split: program and test together, marked `weak` by the warden."""
     try:
         code = compile(job["program"], "<solution>", "exec")
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         _report("syntax", error)
         return
     try:
         namespace = execute(code)
-        exec(compile(job["test"], "<test>", "exec"), namespace)  # noqa: S102
+        exec(compile(job["test"], "<test>", "exec"), namespace)
         namespace["check"](namespace[job["entry_point"]])
     except AssertionError as error:
         _report("assertion", error)
     except SystemExit as error:
         _report("exited", error)
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
         _report("raised", error)
     else:
         _report("passed", None)

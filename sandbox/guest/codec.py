@@ -88,17 +88,17 @@ def _dumps(packed: Any) -> bytes:
 
 _ATOMS = frozenset({type(None), bool, str})
 # Iterators that a function may well return where the test wraps it in list(), set() or a loop.
-_ITERATORS = tuple(
-    type(example)
-    for example in (
-        (x for x in ()), iter([]), iter(()), iter(""), iter(set()), iter({}), iter({}.values()), iter({}.items()),
-        iter(range(0)), map(str, []), filter(None, []), zip(), enumerate([]), reversed([]), islice([], 0),
-    )
+_EMPTY: dict[None, None] = {}
+_ITERATOR_EXAMPLES: tuple[Any, ...] = (
+    (x for x in _EMPTY), iter([]), iter(()), iter(""), iter(set()), iter(_EMPTY), iter(_EMPTY.values()),
+    iter(_EMPTY.items()), iter(range(0)), map(str, []), filter(None, []), zip(), enumerate([]), reversed([]),
+    islice([], 0),
 )  # fmt: skip
-_KEYS, _VALUES, _ITEMS = type({}.keys()), type({}.values()), type({}.items())
+ITERATORS = tuple(type(example) for example in _ITERATOR_EXAMPLES)
+_KEYS, _VALUES, _ITEMS = type(_EMPTY.keys()), type(_EMPTY.values()), type(_EMPTY.items())
 
 
-def _pack(value: Any, budget: _Budget, depth: int, opaque: bool) -> Any:  # noqa: PLR0911 - one return per type
+def _pack(value: Any, budget: _Budget, depth: int, opaque: bool) -> Any:  # one return per type
     kind = type(value)
     if kind in _ATOMS:
         return value
@@ -131,7 +131,7 @@ def _pack_sorted(values: Any, budget: _Budget, depth: int, opaque: bool) -> list
     return sorted(_pack_all(values, budget, depth, opaque), key=_dumps)
 
 
-def _pack_other(value: Any, budget: _Budget, depth: int, opaque: bool) -> dict[str, Any]:  # noqa: PLR0911, PLR0912
+def _pack_other(value: Any, budget: _Budget, depth: int, opaque: bool) -> dict[str, Any]:
     match value:
         case int():
             return {"int": hex(int.__int__(value))}
@@ -175,7 +175,7 @@ def _pack_other(value: Any, budget: _Budget, depth: int, opaque: bool) -> dict[s
             return {tag: _pack_all(value, budget, depth, opaque)}
     if isinstance(value, _ITEMS):
         return {"items": _pack_items(value, budget, depth, opaque)}
-    if isinstance(value, _ITERATORS):
+    if isinstance(value, ITERATORS):
         drained = list(islice(value, MAX_DRAINED + 1))
         if len(drained) > MAX_DRAINED:
             raise CodecError(f"an iterator of more than {MAX_DRAINED} elements")
@@ -227,7 +227,7 @@ def _int(body: Any) -> int:
 
 
 def _fields(body: Any, *kinds: type) -> list[Any]:
-    if type(body) is not list or len(body) != len(kinds) or any(type(b) is not k for b, k in zip(body, kinds, strict=True)):
+    if type(body) is not list or [type(field) for field in body] != list(kinds):
         raise CodecError("fields of the wrong type")
     return body
 

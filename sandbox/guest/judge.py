@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import json
 import os
 import random
 import socket
 import types
+from collections import deque
 from typing import Any
 
-import calls
-import codec
-import wire
+from . import calls, codec, wire
 
 CONTROL_FD = 3
 MAX_MESSAGE = 2_000
@@ -126,7 +126,7 @@ def _replace_contents(target: Any, value: Any) -> None:
         target[:] = value
     else:
         target.clear()
-        (target.extend if isinstance(target, codec.deque) else target.update)(value)
+        (target.extend if isinstance(target, deque) else target.update)(value)
 
 
 def receive(fd: int) -> bytes:
@@ -197,17 +197,15 @@ class Test:
         module = types.ModuleType("test")
         namespace = module.__dict__
         if self._prompt is not None:
-            try:
-                exec(self._prompt, namespace)  # noqa: S102 - the data set's own text, inside the sandbox
-            except Exception:  # noqa: BLE001, S110 - then its names are simply not there
-                pass
+            with contextlib.suppress(Exception):  # then its names are simply not there
+                exec(self._prompt, namespace)  # the data set's own text, inside the sandbox
         return namespace
 
     def run(self, proxy: Proxy) -> None:
         random.seed(0)
         namespace = self._namespace()
         namespace[self.entry_point] = proxy
-        exec(self._code, namespace)  # noqa: S102
+        exec(self._code, namespace)
         check = namespace.get("check")
         if not callable(check):
             raise BrokenTest("the test defines no check(candidate)")
@@ -255,7 +253,7 @@ def judge_one(test: Test, fd: int) -> dict[str, Any]:
     }
 
 
-def _outcome(test: Test, proxy: Proxy, fd: int) -> tuple[str, dict[str, str]]:  # noqa: PLR0911 - one per outcome
+def _outcome(test: Test, proxy: Proxy, fd: int) -> tuple[str, dict[str, str]]:  # one per outcome
     try:
         frame = receive(fd)
         if frame[:1] == calls.SYNTAX:
@@ -277,7 +275,7 @@ def _outcome(test: Test, proxy: Proxy, fd: int) -> tuple[str, dict[str, str]]:  
         return "needs_one_process", {"message": str(error)}
     except BrokenTest as error:
         return "broken_test", {"message": str(error)}
-    except BaseException as error:  # noqa: BLE001 - whatever the test lets out is its judgement
+    except BaseException as error:  # whatever the test lets out is its judgement
         if error is proxy.raised:
             return "raised", _describe(error)
         if isinstance(error, AssertionError):
@@ -291,7 +289,7 @@ def _describe(error: BaseException) -> dict[str, str]:
     name = notes[0] if notes else type(error).__name__
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001
+    except Exception:
         text = "(its text cannot be had)"
     return {"error": name, "message": f"{name}: {text}" if text else name}
 

@@ -11,6 +11,7 @@ import os
 import resource
 from typing import Any
 
+
 def arrange_descriptors(stdout: int | None, sockets: list[int]) -> None:
     """Make 0 /dev/null, 1 and 2 `stdout` (or /dev/null), 3… the given sockets; close everything else."""
     null = os.open("/dev/null", os.O_RDWR)

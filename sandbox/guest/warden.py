@@ -1,11 +1,11 @@
 """The warden: PID 1 of the container. Forks through the zygote, limits, times, reaps, cleans. Trusts nobody.
 
 Theory of operation. The host sends requests as frames on stdin and reads one answer frame each from stdout, in order.
-For a run the warden asks the zygote for a candidate process under the candidate uid, gives it the program over a socket
-that only the two hold, gives the judge the other end of the candidate's call socket, and then waits for the first of: the
-judge's decision, the candidate's end, a limit. Whatever comes, it kills the candidate, has it reaped, makes sure that no
-other process is left and that the scratch folder is empty, and only then answers. If cleaning fails the answer says
-`dirty`, and the host throws the container away.
+For a run the warden asks the zygote for a candidate process under the candidate uid, gives it the program over a
+socket that only the two hold, gives the judge the other end of the candidate's call socket, and then waits for the
+first of: the judge's decision, the candidate's end, a limit. Whatever comes, it kills the candidate, has it reaped,
+makes sure that no other process is left and that the scratch folder is empty, and only then answers. If cleaning fails
+the answer says `dirty`, and the host throws the container away.
 
 The clock is the warden's: the candidate's CPU time is read from outside through its process clock, wall time from the
 monotonic clock. Nothing that the candidate says about itself is used.
@@ -22,15 +22,16 @@ import socket
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
-import wire
+from . import wire
 
 SCRATCH = "/scratch"
 JUDGE_UID = 10_001
 HEAD_BYTES = 2_048  # of the candidate's output, kept for people
 POLL_MS = 20
 PIPE_READ = 1 << 16
+DYING_MS = 200
 LEAVE_SECONDS = 1.0  # for the judge to notice that its candidate is gone
 JUDGE_LIMITS = {"memory_bytes": 1 << 30, "file_bytes": 0, "open_files": 64, "processes": 64, "cpu_seconds": 1 << 30}
 JUDGE_CPU_NS = 10_000_000_000  # one judgement's own CPU time: a test loops for ever on a wrong result
@@ -77,13 +78,14 @@ class Zygote:
         # block (Mytkowicz et al. 2009).
         environment = {
             "PYTHONHASHSEED": str(hash_seed),
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "PYTHONDONTWRITEBYTECODE": "1",
             "LANG": "C.UTF-8",
             "PADDING": "x" * (hash_seed % 4_096),
         }
         fd = theirs.fileno()
-        self.process = subprocess.Popen(  # noqa: S603 - our own script
-            [sys.executable, "-s", os.path.join(os.path.dirname(__file__), "zygote.py"), str(fd)],
+        self.process = subprocess.Popen(  # our own script
+            [sys.executable, "-s", "-m", f"{__package__}.zygote", str(fd)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=(fd,),
@@ -199,6 +201,7 @@ class Warden:
         self._uid = uid
         self._zygote = Zygote(0)
         self._judge: Judge | None = None
+        self._oom_kills = oom_kills()
 
     # ---- the two kinds of work -------------------------------------------------------------------------------------
 
@@ -218,19 +221,20 @@ class Warden:
         return {"reference_ns": [before, self._time_reference(request)], "timings": timings}
 
     def _time_reference(self, request: dict[str, Any]) -> int:
-        timing = self._time_one(request["reference"], request["settings"])
+        settings = request["settings"] | {"samples": REFERENCE_SAMPLES}
+        timing = self._time_one(request["reference"], settings)["timing"]
         if not timing.get("cpu_ns"):
             raise Broken(f"the reference workload could not be timed: {timing}")
-        return min(timing["cpu_ns"]) // int(timing["loops"])
+        return int(min(timing["cpu_ns"]) // timing["loops"])
 
     def _time_one(self, job: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         candidate, judge, report = self._judge_candidate(job, timed=True)
         timing: dict[str, Any] = {}
         if report.get("outcome") == "passed":
             budget = candidate.started + int(job["limits"]["wall_seconds"] * 1e9) + int(settings["cpu_seconds"] * 2e9)
-            timing = Stopwatch(candidate, settings, budget, report["results_digest"]).measure(job["loops"])
+            timing = Stopwatch(candidate, settings, budget, report).measure(job["loops"])
         answer = self._finish(candidate, judge, report)
-        return answer | timing
+        return answer | {"timing": timing}
 
     # ---- one judged run --------------------------------------------------------------------------------------------
 
@@ -239,14 +243,14 @@ class Warden:
         judge = self._judge_for(request["test"])
         if judge.broken:
             raise BrokenTest(judge.broken)
-        weak = f"the test uses {', '.join(judge.unresolved[:5])}, which only the solution defines" if judge.unresolved else ""
-        if weak or request.get("weak"):
-            weak = weak or request["weak"]
-            job = {"program": request["program"], "test": request["test"]["test"], "entry_point": request["test"]["entry_point"]}
-        else:
-            job = {"program": request["program"], "timed": timed}
-        child_limits = limits if not timed else limits | {"cpu_seconds": limits["cpu_seconds"] + request["timing_cpu_seconds"]}
-        candidate = Candidate(self._zygote, self._uid, child_limits, job)
+        weak = request.get("weak", "")
+        if judge.unresolved:
+            weak = f"the test uses {', '.join(judge.unresolved[:5])}, which only the solution defines"
+        job = {"program": request["program"], "timed": timed}
+        if weak:
+            job |= {"test": request["test"]["test"], "entry_point": request["test"]["entry_point"]}
+        backstop = limits["cpu_seconds"] + (request["timing_cpu_seconds"] if timed else 0)
+        candidate = Candidate(self._zygote, self._uid, limits | {"cpu_seconds": backstop}, job)
         if weak:
             source = candidate.calls
             report_prefix: dict[str, Any] = {"weak": weak}
@@ -261,7 +265,9 @@ class Warden:
             return self._judge_candidate(request | {"weak": report["message"]}, timed=timed)
         return candidate, judge, report
 
-    def _wait(self, candidate: Candidate, judge: Judge, source: socket.socket, limits: dict[str, Any]) -> dict[str, Any]:
+    def _wait(
+        self, candidate: Candidate, judge: Judge, source: socket.socket, limits: dict[str, Any]
+    ) -> dict[str, Any]:
         """Until there is a report, or the candidate is over a limit or gone. `cause` says which ended it."""
         wall_end = candidate.started + int(limits["wall_seconds"] * 1e9)
         judge_end = cpu_ns(judge.pid) + JUDGE_CPU_NS
@@ -307,7 +313,8 @@ class Warden:
         """End the candidate, clean up, and put the facts together for the host."""
         wall = _now() - candidate.started
         before = cpu_ns(candidate.pid)
-        ended_itself = wire.readable(candidate.pidfd)
+        # A process that dies closes its sockets a moment before it is a zombie: without the wait, how it died is lost.
+        ended_itself = wire.readable(candidate.pidfd, DYING_MS if report.get("outcome") == "gone" else 0)
         status, used, peak = candidate.end()
         if report.get("outcome") in (None, "violation", "gone"):
             self._retire_judge(judge)  # it may be in the middle of a call; the next run gets a new one
@@ -321,10 +328,14 @@ class Warden:
             "max_rss_bytes": peak,
             "output_bytes": candidate.output_bytes,
             "head": candidate.head.decode("utf-8", "replace"),
-            "oom_kills": oom_kills(),
+            "out_of_memory": self._ran_out_of_memory() if ended_itself else False,
         }
         facts["dirty"] = self._clean()
         return facts
+
+    def _ran_out_of_memory(self) -> bool:
+        before, self._oom_kills = self._oom_kills, oom_kills()
+        return self._oom_kills > before
 
     # ---- processes -------------------------------------------------------------------------------------------------
 
@@ -375,15 +386,25 @@ class Warden:
         return f"left over: processes {self._strangers()}, files {files}"
 
 
+REFERENCE_SAMPLES = 3
 SWEEPER_LIMITS = {"memory_bytes": 1 << 30, "file_bytes": 0, "open_files": 60_000, "processes": 64, "cpu_seconds": 10}
+
+
+class Sample(NamedTuple):
+    """One timing sample, in ns. `waited`: wall time in which the candidate neither ran nor was ready to."""
+
+    cpu: int
+    wall: int
+    waited: int
 
 
 class Stopwatch:
     """Times one candidate's repetitions from outside (docs/timing: steps 3, 4 and 6)."""
 
-    def __init__(self, candidate: Candidate, settings: dict[str, Any], deadline: int, results_digest: str) -> None:
+    def __init__(self, candidate: Candidate, settings: dict[str, Any], deadline: int, report: dict[str, Any]) -> None:
         self._candidate, self._settings, self._deadline = candidate, settings, deadline
-        self._results_digest = results_digest
+        self._results_digest = report["results_digest"]
+        self._cold_ns = MEMOISED_EXCESS_NS + MEMOISED_EXCESS_PER_CALL_NS * report["recorded"]
         self._fd = candidate.control.fileno()
         self._clock = process_clock(candidate.pid)
         self._batch = 1
@@ -401,12 +422,16 @@ class Stopwatch:
         if len(frame) != 8:
             raise wire.FrameError("no timing hello")
         self._batch = max(1, int.from_bytes(frame, "big"))
-        empty = min(self._sample(0)[0] for _ in range(3))  # what the hand-over itself costs
-        first = max(0, self._sample(1)[0] - empty)
+        empty = min(self._sample(0).cpu for _ in range(3))  # what the hand-over itself costs
+        first = max(0, min(self._first_pass() for _ in range(FIRST_PASSES)) - empty)
         loops = loops or self._calibrate(first)
         self._sample(loops)  # warm-up, thrown away
-        cpu, wall, redone = self._samples(loops)
+        samples, redone = self._samples(loops)
+        cpu = [sample.cpu for sample in samples]
         flags = self._flags(first, min(cpu) / loops)
+        if min(sample.waited / max(sample.wall, 1) for sample in samples) > MAX_WAITED:
+            flags.append("waits")
+        wall = [sample.wall for sample in samples]
         return {"loops": loops, "cpu_ns": cpu, "wall_ns": wall, "first_ns": first, "redone": redone, "flags": flags}
 
     def _calibrate(self, first: int) -> int:
@@ -414,24 +439,22 @@ class Stopwatch:
         loops, used = 1, first
         while used < self._settings["min_sample_ns"]:
             loops *= 2
-            used = self._sample(loops)[0]
+            used = self._sample(loops).cpu
         return loops
 
-    def _samples(self, loops: int) -> tuple[list[int], list[int], int]:
+    def _samples(self, loops: int) -> tuple[list[Sample], int]:
         settings = self._settings
-        cpu: list[int] = []
-        wall: list[int] = []
+        kept: list[Sample] = []
         redone, wanted = 0, settings["samples"]
-        while len(cpu) < wanted:
-            one_cpu, one_wall = self._sample(loops)
-            if one_cpu / loops > settings["long_pass_ns"]:
-                wanted = settings["long_samples"]
-            if redone < settings["max_redo"] and one_wall - one_cpu > settings["max_gap"] * one_wall:
+        while len(kept) < wanted:
+            sample = self._sample(loops)
+            if sample.cpu / loops > settings["long_pass_ns"]:
+                wanted = min(wanted, settings["long_samples"])
+            if redone < settings["max_redo"] and sample.wall - sample.cpu > settings["max_gap"] * sample.wall:
                 redone += 1
                 continue
-            cpu.append(one_cpu)
-            wall.append(one_wall)
-        return cpu, wall, redone
+            kept.append(sample)
+        return kept, redone
 
     def _flags(self, first: int, later: float) -> list[str]:
         wire.send_frame(self._fd, b"V")
@@ -439,25 +462,37 @@ class Stopwatch:
         flags = []
         if frame_at_once(self._fd).decode("ascii", "replace") != self._results_digest:
             flags.append("results_differ")
-        if first > 3 * later and first - later > MEMOISED_EXCESS_NS:
+        if first > 3 * later and first - later > self._cold_ns:
             flags.append("memoises")
         return flags
 
-    def _sample(self, passes: int) -> tuple[int, int]:
-        """(CPU ns, wall ns) of `passes` passes, in batches whose arguments fit into memory."""
-        cpu = wall = 0
+    def _first_pass(self) -> int:
+        """CPU time of one pass by a freshly loaded program: nothing is remembered from earlier calls."""
+        wire.send_frame(self._fd, b"L")
+        self._expect(b"R")
+        return self._sample(1).cpu
+
+    def _sample(self, passes: int) -> Sample:
+        """One timing sample of `passes` passes, in batches whose arguments fit into memory."""
+        cpu = wall = delay = 0
         while True:
             batch = min(passes, self._batch)
             wire.send_frame(self._fd, b"P" + batch.to_bytes(8, "big"))
             self._expect(b"R")
+            delay -= self._run_delay()
             wall_before, cpu_before = _now(), time.clock_gettime_ns(self._clock)
             os.write(self._fd, b"G")
             self._expect(b"D")
             cpu += time.clock_gettime_ns(self._clock) - cpu_before
             wall += _now() - wall_before
+            delay += self._run_delay()
             passes -= batch
             if passes <= 0:
-                return cpu, wall
+                return Sample(cpu, wall, wall - cpu - delay)
+
+    def _run_delay(self) -> int:
+        """How long candidate and warden have been ready to run while something else had the core (schedstat)."""
+        return run_delay(self._candidate.pid) + run_delay(os.getpid())
 
     def _expect(self, answer: bytes) -> None:
         self._await()
@@ -470,7 +505,20 @@ class Stopwatch:
             raise TimeoutError("over the time budget of one process")
 
 
-MEMOISED_EXCESS_NS = 20_000  # cold caches make the first pass of anything a few µs dearer
+def run_delay(pid: int) -> int:
+    """Nanoseconds that a process has waited for a core so far; 0 where the kernel does not say."""
+    try:
+        with open(f"/proc/{pid}/schedstat") as stream:
+            return int(stream.read().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+FIRST_PASSES = 3
+MAX_WAITED = 0.1  # of wall time: a solution that sleeps hides its run time from the CPU clock
+# Cold caches make the first pass of anything dearer, by about a microsecond a call.
+MEMOISED_EXCESS_NS = 4_000
+MEMOISED_EXCESS_PER_CALL_NS = 1_000
 
 
 def oom_kills() -> int:
@@ -542,7 +590,7 @@ def main() -> None:
                 answer = warden.run(request) if request["op"] == "run" else warden.block(request)
         except BrokenTest as error:
             answer = {"broken_test": str(error)}
-        except Exception as error:  # noqa: BLE001 - anything of ours that breaks is INTERNAL, and says so
+        except Exception as error:  # anything of ours that breaks is INTERNAL, and says so
             answer = {"internal": f"{type(error).__name__}: {error}"}
         wire.send_frame(answers, json.dumps(answer).encode("ascii"))
 

@@ -1,28 +1,26 @@
 """The zygote: a warm interpreter that forks judges and candidates. It never sees a program, a test or a value.
 
-Requests arrive on the socket named on the command line, as one datagram with the child's descriptors attached; the answer is its pid. Children
-stay zombies until the warden asks for them by pid, so a pid means one process for as long as the warden uses it.
+Requests arrive on the socket named on the command line, each one datagram with the child's descriptors attached; the
+answer is the child's pid. Children stay zombies until the warden asks for them by pid, so a pid means one process for
+as long as the warden uses it.
 """
 
 from __future__ import annotations
 
+# Imported here, once, so that every child has them already: what solutions commonly import, and what the roles need.
+import bisect  # noqa: F401
 import gc
+import itertools  # noqa: F401
 import json
 import os
+import signal
 import socket
 import sys
 from typing import Any
 
-# Imported here, once, so that every child has them already: what solutions commonly import, and what the roles need.
-import bisect, collections, copy, datetime, decimal, fractions, functools, heapq  # noqa: E401, F401, I001
-import itertools, math, operator, random, re, statistics, string, typing  # noqa: E401, F401
-
-import candidate
-import judge
-import lockdown
+from . import candidate, judge, lockdown
 
 MAX_REQUEST_BYTES = 65_536
-ROLES = {"judge": judge.main, "candidate": candidate.main, "sweeper": None}
 
 
 def child(request: dict[str, Any], fds: list[int]) -> None:
@@ -37,9 +35,9 @@ def child(request: dict[str, Any], fds: list[int]) -> None:
             sweep()
         else:
             # Text streams of its own: the zygote's may hold its state.
-            sys.stdin = open(0)  # noqa: SIM115, PTH123
-            sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115, PTH123
-            sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115, PTH123
+            sys.stdin = open(0)
+            sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace")
+            sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace")
             gc.enable()
             (judge.main if request["role"] == "judge" else candidate.main)()
         status = 0
@@ -49,8 +47,6 @@ def child(request: dict[str, Any], fds: list[int]) -> None:
 
 def sweep() -> None:
     """As the candidate's uid: kill all that is left of it, then empty its scratch folder."""
-    import signal
-
     for _ in range(100):  # more than once: a fork bomb may be forking while it is killed
         try:
             os.kill(-1, signal.SIGKILL)  # every process of this uid but this one
@@ -79,6 +75,7 @@ def empty(folder: str) -> None:
 
 
 def main() -> None:
+    sys.path[:] = [folder for folder in sys.path if folder != os.environ.get("PYTHONPATH")]
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
     gc.collect()
