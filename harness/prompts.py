@@ -70,7 +70,7 @@ def lead(prompt: str) -> str:
     ended = prompt.endswith(("\n", "\r"))
     if not ended and (code != prompt or not code.endswith((":", '"', "'"))):
         return ""
-    indent = state.indent + (INDENT if code.endswith(":") else "")
+    indent = state.indent + (INDENT if code.endswith(":") or not state.indent else "")
     return ("" if ended else "\n") + indent.removesuffix(" ")
 
 

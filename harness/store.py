@@ -122,11 +122,15 @@ def write_atomically(path: Path, data: str | bytes) -> None:
     """Whole file or no file: written beside its place, synced, then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as stream:
-        stream.write(data.encode() if isinstance(data, str) else data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data.encode() if isinstance(data, str) else data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_rows(path: Path, rows: Iterable[Any]) -> None:
@@ -152,6 +156,7 @@ class Manifest:
         self._data: dict[str, Any] = (
             read_json(self.path) if self.path.exists() else {"schema_version": SCHEMA_VERSION, "stages": {}}
         )
+        self._data.setdefault("stages", {})
         if self._data.get("schema_version") != SCHEMA_VERSION:
             raise DataError(
                 f"schema version {self._data.get('schema_version')}, this program reads {SCHEMA_VERSION}",

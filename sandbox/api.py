@@ -209,7 +209,10 @@ class _Worker:
     def _execution(self, answer: dict[str, Any], attempts: int) -> Execution:
         if "broken_test" in answer:
             return verdict.internal(str(answer["broken_test"]), attempts=attempts)
-        return verdict.execution(verdict.read_facts(answer), attempts=attempts)
+        facts = verdict.read_facts(answer)
+        if facts.outcome == "broken_test" and not facts.weak_reason:  # in weak mode the solution could say so
+            return verdict.internal(facts.message, attempts=attempts)
+        return verdict.execution(facts, attempts=attempts)
 
     def _ready(self) -> WardenContainer:
         if self._container is None:

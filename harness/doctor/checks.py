@@ -76,7 +76,7 @@ def cgroups(facts: MachineFacts) -> Finding:
         return Finding("cgroups", Group.ISOLATION, Status.ERROR, f"{found}: limits can't be set", advice)
     # Swap accounting is the one that many kernels lack; the sandbox checks each limit itself before it runs anything.
     if missing:
-        advice = "enable them in the kernel (cgroup_enable=memory swapaccount=1); the sandbox refuses limits it can't set"
+        advice = "enable them at boot (cgroup_enable=memory swapaccount=1); the sandbox refuses to run without them"
         return Finding("cgroups", Group.ISOLATION, Status.WARN, f"{found}; {'; '.join(missing)}", advice)
     return Finding("cgroups", Group.ISOLATION, Status.OK, found)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from harness.doctor.checks import Finding, Group, Status
@@ -24,13 +25,14 @@ def print_table(findings: Sequence[Finding], facts: MachineFacts, console: Conso
     console.print(f"{facts.system}, Python {facts.python}", style="dim", highlight=False)
     for group in Group:
         table = Table(title=TITLES[group], title_justify="left", title_style="bold", box=None, show_header=False)
-        for _ in range(2):
-            table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, width=max(map(len, Status)))
+        table.add_column(no_wrap=True, width=max(len(f.name) for f in findings))
         table.add_column(ratio=1)
         for finding in findings:
             if finding.group is not group:
                 continue
-            text = finding.found + (f"\n[cyan]→ {finding.advice}[/]" if finding.advice else "")
+            advice = f"\n[cyan]→ {escape(finding.advice)}[/]" if finding.advice else ""
+            text = escape(finding.found) + advice
             table.add_row(f"[{STYLES[finding.status]}]{finding.status}[/]", finding.name, text)
         console.print(table)
         console.print()

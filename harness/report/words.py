@@ -1,4 +1,4 @@
-"""Numbers as a person reads them. The one place where figures become text, for HTML, Markdown and the terminal alike."""
+"""Numbers as a person reads them: the one place where figures become text, for HTML, Markdown and terminal alike."""
 
 from __future__ import annotations
 

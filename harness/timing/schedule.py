@@ -25,4 +25,4 @@ def contaminated(reference_before: int, reference_after: int, median_reference: 
     """
     if not median_reference > 0:
         raise ValueError(f"median of the reference workload must be positive, got {median_reference}")
-    return any(abs(t / median_reference - 1) > tolerance for t in (reference_before, reference_after))
+    return any(abs(t - median_reference) > tolerance * median_reference for t in (reference_before, reference_after))

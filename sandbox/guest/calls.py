@@ -1,12 +1,14 @@
 """The messages between judge and candidate, one frame each. The first byte says what it is.
 
 judge → candidate   C name_length(1) name arguments    call a function; arguments = codec of [args, kwargs]
+                    F                                  the test is over
 candidate → judge   L                                  the program is loaded
                     S message                          it does not compile
                     X codec of [type, message, bases]  it raised (while loading or in the call)
                     E                                  it raised SystemExit
                     R length(4) value changed          the result; `changed` = codec of [[index, value], …]: mutable
                                                        positional arguments that the call changed in place
+                    F                                  understood: nothing was said out of turn
 
 Both sides digest what was called and what came back, so that a timed repetition can be checked against the judged run.
 """
@@ -19,7 +21,7 @@ from typing import Any
 
 from . import codec
 
-CALL, LOADED, SYNTAX, RAISED, EXITED, RESULT = b"C", b"L", b"S", b"X", b"E", b"R"
+CALL, FINISH, LOADED, SYNTAX, RAISED, EXITED, RESULT = b"C", b"F", b"L", b"S", b"X", b"E", b"R"
 
 MAX_VALUE_BYTES = 16 * 1024 * 1024
 MAX_RECORDED_CALLS = 1_000

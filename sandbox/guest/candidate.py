@@ -55,8 +55,11 @@ class Server:
         self.recorded: list[tuple[bytes, bool]] = []
 
     def serve(self) -> None:
-        """Until the judge closes its end."""
+        """Until the judge says that the test is over, or closes its end."""
         while (frame := wire.receive_frame(CALLS_FD)) is not None:
+            if frame == calls.FINISH:
+                wire.send_frame(CALLS_FD, calls.FINISH)
+                return
             wire.send_frame(CALLS_FD, self._answer(frame))
 
     def _answer(self, frame: bytes) -> bytes:

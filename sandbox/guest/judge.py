@@ -100,14 +100,13 @@ class Proxy:
         return result
 
     def finish(self) -> None:
-        """After the last call nothing may be left to read."""
-        if wire.readable(self._fd):
-            try:
-                extra = wire.receive_frame(self._fd, calls.MAX_VALUE_BYTES)
-            except (wire.FrameError, OSError):
-                raise Violation("bytes after the last answer") from None
-            if extra is not None:
-                raise Violation("a second answer")
+        """After the last answer the candidate must still be there, and have nothing else to say."""
+        try:
+            wire.send_frame(self._fd, calls.FINISH)
+        except OSError:
+            raise Gone from None
+        if receive(self._fd) != calls.FINISH:
+            raise Violation("a second answer")
 
 
 def _contains_opaque(value: Any) -> bool:

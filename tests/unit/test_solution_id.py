@@ -54,7 +54,9 @@ def test_shape_and_fixed_value() -> None:
     assert identity == solution_id(BASE, "f")
 
 
-@given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["", "    ", "# note", "        # odd indent"])), max_size=6))
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["", "    ", "# note", "        # odd indent"])), max_size=6)
+)
 def test_blank_lines_and_comments_do_not_count(insertions: list[tuple[int, str]]) -> None:
     code = "def f(a):\n    b = a + 1\n    if b:\n        return b\n    return 0\n"
     lines = code.splitlines()
@@ -69,7 +71,11 @@ def test_docstrings_do_not_count(text: str) -> None:
     assert same("def f(a):\n    return a\n", f'"""{text}"""\ndef f(a):\n    """{text}"""\n    return a\n')
 
 
-@given(st.fixed_dictionaries({name: IDENTIFIERS for name in ("total", "item", "best", "s", "z", "error", "inner", "x", "items")}))
+@given(
+    st.fixed_dictionaries(
+        dict.fromkeys(("total", "item", "best", "s", "z", "error", "inner", "x", "items"), IDENTIFIERS)
+    )
+)
 def test_renamed_locals_have_the_same_id(names: dict[str, str]) -> None:
     if len(set(names.values())) < len(names):
         return  # two variables made one is another program
@@ -97,10 +103,23 @@ def test_renamed_locals_have_the_same_id(names: dict[str, str]) -> None:
     assert same(BASE, renamed)
 
 
-SWAPS = [("+", "-"), ("*", "//"), ("==", "<"), ("and", "or"), ("2", "3"), ("'a'", "'b'"), ("2", "2.0"), ("1", "True"), ("'a'", "b'a'")]
+SWAPS = [
+    ("+", "-"),
+    ("*", "//"),
+    ("==", "<"),
+    ("and", "or"),
+    ("2", "3"),
+    ("'a'", "'b'"),
+    ("2", "2.0"),
+    ("1", "True"),
+    ("'a'", "b'a'"),
+]
 
 
-@given(st.sampled_from(SWAPS), st.sampled_from(["def f(p):\n    return p {} 2", "def f(p):\n    q = [{}]\n    return q + p"]))
+@given(
+    st.sampled_from(SWAPS),
+    st.sampled_from(["def f(p):\n    return p {} 2", "def f(p):\n    q = [{}]\n    return q + p"]),
+)
 @example(("1", "True"), "def f(p):\n    return [{}]")
 def test_changed_operators_and_constants_have_another_id(swap: tuple[str, str], template: str) -> None:
     a, b = template.format(swap[0]), template.format(swap[1])
@@ -115,7 +134,10 @@ DIFFERENT = {
     "swapped variables": ("def f(a, b):\n    return a - b", "def f(a, b):\n    return b - a"),
     "local or global": ("def f(a):\n    g = 1\n    return g", "def f(a):\n    x = 1\n    return g"),
     "builtin or local": ("def f(a):\n    return sum", "def f(a):\n    return a"),
-    "declared global": ("def f(a):\n    global n\n    n = 1\n    return n", "def f(a):\n    global m\n    m = 1\n    return m"),
+    "declared global": (
+        "def f(a):\n    global n\n    n = 1\n    return n",
+        "def f(a):\n    global m\n    m = 1\n    return m",
+    ),
     "attributes": ("def f(a):\n    return a.x", "def f(a):\n    return a.y"),
     "global names": ("n = 1\ndef f(a):\n    return n", "m = 1\ndef f(a):\n    return m"),
     "keyword calls of renamed parameters": (
@@ -128,8 +150,14 @@ DIFFERENT = {
     ),
     "parameters of the entry point": ("def f(a):\n    return a", "def f(b):\n    return b"),
     "looks at locals": ("def f(a):\n    b = 1\n    return locals()", "def f(a):\n    c = 1\n    return locals()"),
-    "looks at its docstring": ('def f(a):\n    """1"""\n    return f.__doc__', 'def f(a):\n    """2"""\n    return f.__doc__'),
-    "self-documenting f-string": ("def f(a):\n    b = a\n    return f'{b=}'", "def f(a):\n    c = a\n    return f'{c=}'"),
+    "looks at its docstring": (
+        'def f(a):\n    """1"""\n    return f.__doc__',
+        'def f(a):\n    """2"""\n    return f.__doc__',
+    ),
+    "self-documenting f-string": (
+        "def f(a):\n    b = a\n    return f'{b=}'",
+        "def f(a):\n    c = a\n    return f'{c=}'",
+    ),
     "class attributes": ("class C:\n    a = 1\n    b = 2", "class C:\n    b = 1\n    a = 2"),
     "class body sees the global": (
         "def f(a):\n    x = 1\n    class C:\n        y = x\n    return C.y",
@@ -166,10 +194,13 @@ SAME = {
         "def f(a):\n    [y := x for x in a]\n    return y",
         "def f(a):\n    [p := q for q in a]\n    return p",
     ),
-    "helpers' parameters": ("def g(a):\n    return a\ndef f(x):\n    return g(x)", "def g(b):\n    return b\ndef f(x):\n    return g(x)"),
+    "helpers' parameters": (
+        "def g(a):\n    return a\ndef f(x):\n    return g(x)",
+        "def g(b):\n    return b\ndef f(x):\n    return g(x)",
+    ),
     "match": (
-        "def f(a):\n    match a:\n        case [x, *rest]:\n            return x, rest\n        case {'k': v, **more}:\n            return v, more",
-        "def f(a):\n    match a:\n        case [p, *q]:\n            return p, q\n        case {'k': r, **s}:\n            return r, s",
+        "def f(a):\n match a:\n  case [x, *rest]:\n   return x, rest\n  case {'k': v, **w}:\n   return v, w",
+        "def f(a):\n match a:\n  case [p, *q]:\n   return p, q\n  case {'k': r, **s}:\n   return r, s",
     ),
     "for, with, lambda, star": (
         "def f(a):\n    for i, j in a:\n        with i as h:\n            print(lambda *u, **w: (u, w, h, j))",
@@ -183,7 +214,7 @@ SAME = {
         "def f(a):\n    x = 1\n    class C:\n        def m(self):\n            return x\n    return C().m()",
         "def f(a):\n    y = 1\n    class C:\n        def m(this):\n            return y\n    return C().m()",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SAME)
@@ -196,13 +227,37 @@ def test_a_program_and_its_text_never_share_an_id() -> None:
 
 
 HOSTILE = [
-    "", "\x00", "x = '\ud800'", "\udfff", "\ufeffx = 1", "x = " + "9" * 10_000, "x = 0x" + "f" * 10_000, "1e999", "'\\ud800'",
-    "(" * 5000 + ")" * 5000, "-" * 100_000 + "1", "x" + ".a" * 100_000, "1" + "+1" * 50_000, "not " * 60_000 + "1",
-    "lambda:" * 30_000 + "1", "1 if 1 else " * 20_000 + "1", "if 1:\n pass\n" + "elif 1:\n pass\n" * 10_000,
-    "x" + "()" * 100_000, "x**" * 80_000 + "1", "".join(" " * i + "if 1:\n" for i in range(300)) + " " * 300 + "pass",
-    "f'{" * 1000, "nonlocal x", "def f():\n global a\n nonlocal a\n a = 1", "class A:\n [x := 1 for y in z]", "return", "def f(a, a): pass",
-    "'\\d'", "1if 1else 2", "from __future__ import braces", "def f(a):\n" + "    a = [" + "1," * 100_000 + "]\n",
-]  # fmt: skip
+    "",
+    "\x00",
+    "x = '\ud800'",
+    "\udfff",
+    "\ufeffx = 1",
+    "x = " + "9" * 10_000,
+    "x = 0x" + "f" * 10_000,
+    "1e999",
+    "'\\ud800'",
+    "(" * 5000 + ")" * 5000,
+    "-" * 100_000 + "1",
+    "x" + ".a" * 100_000,
+    "1" + "+1" * 50_000,
+    "not " * 60_000 + "1",
+    "lambda:" * 30_000 + "1",
+    "1 if 1 else " * 20_000 + "1",
+    "if 1:\n pass\n" + "elif 1:\n pass\n" * 10_000,
+    "x" + "()" * 100_000,
+    "x**" * 80_000 + "1",
+    "".join(" " * i + "if 1:\n" for i in range(300)) + " " * 300 + "pass",
+    "f'{" * 1000,
+    "nonlocal x",
+    "def f():\n global a\n nonlocal a\n a = 1",
+    "class A:\n [x := 1 for y in z]",
+    "return",
+    "def f(a, a): pass",
+    "'\\d'",
+    "1if 1else 2",
+    "from __future__ import braces",
+    "def f(a):\n" + "    a = [" + "1," * 100_000 + "]\n",
+]
 
 
 @pytest.mark.parametrize("program", HOSTILE, ids=lambda program: repr(program[:12]))

@@ -1,0 +1,145 @@
+"""The eval stage: sample every model on the same problems, judge and time them together, compare, report.
+
+All models' samples live in one run folder and a problem's passing solutions of all models are timed in the same blocks,
+so that a speed-up is a ratio of times taken side by side, not of two runs on two days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.annotation.executing import latest_executions
+from harness.annotation.settings import AnnotationSettings
+from harness.annotation.stage import EXECUTIONS, MEASUREMENTS, SAMPLES, annotate, read_labels
+from harness.errors import UserError
+from harness.evaluation.results import Results, evaluate
+from harness.progress import Reporter
+from harness.records import MeasurementBlock, Problem, Sample
+from harness.report.context import ReportContext, pick_examples
+from harness.report.render import render
+from harness.sampling.settings import SamplingSettings
+from harness.sampling.stage import sample
+from harness.store import Manifest, read_rows
+
+DEFAULT_KS = (1, 5, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedModel:
+    """A model under the name that the results use for it. The first of a list is the base."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRequest:
+    """What is shown in the report beside the results."""
+
+    title: str
+    data: str
+    split: str
+    command: str = ""
+    host: Mapping[str, Any] | None = None
+
+
+def trained_models(folder: Path) -> list[EvaluatedModel]:
+    """The finished models of an experiment, by name; a folder without a config.json is not finished."""
+    if not folder.is_dir():
+        return []
+    return [EvaluatedModel(path.name, str(path)) for path in sorted(folder.iterdir()) if (path / "config.json").exists()]
+
+
+def evaluation_settings(settings: AnnotationSettings) -> AnnotationSettings:
+    """Every problem with a passing solution is timed: a speed-up needs a run time, not a preference pair."""
+    return replace(settings, min_passing=1, min_failing=0)
+
+
+def evaluate_models(
+    problems: Sequence[Problem],
+    models: Sequence[EvaluatedModel],
+    folder: Path,
+    *,
+    sampling: SamplingSettings,
+    annotation: AnnotationSettings,
+    request: EvaluationRequest,
+    reporter: Reporter,
+    cores: Sequence[int] | None = None,
+    overwrite: bool = False,
+) -> Results:
+    """Sample, annotate and compare; writes samples … report.html to `folder`. Resumes like the stages it is made of."""
+    if not models:
+        raise UserError("no model to evaluate", where=str(folder), fix="give --model_path")
+    for position, model in enumerate(models):
+        sample(
+            problems,
+            sampling,
+            folder,
+            model_path=model.path,
+            model_name=model.name,
+            reporter=reporter,
+            overwrite=overwrite and position == 0,
+        )
+    annotate(
+        problems,
+        folder,
+        settings=evaluation_settings(annotation),
+        reporter=reporter,
+        cores=cores,
+        overwrite=overwrite,
+    )
+    return report(problems, [model.name for model in models], folder, annotation=annotation, request=request)
+
+
+def report(
+    problems: Sequence[Problem],
+    models: Sequence[str],
+    folder: Path,
+    *,
+    annotation: AnnotationSettings,
+    request: EvaluationRequest,
+) -> Results:
+    """Results and report from what a folder holds; measures nothing."""
+    samples = list(read_rows(folder / SAMPLES, Sample))
+    if not samples:
+        raise UserError("there are no samples", where=str(folder), fix="run `eval` first")
+    executions = list(latest_executions(folder / EXECUTIONS).values())
+    labels = read_labels(folder / MEASUREMENTS, annotation)
+    blocks = list(read_rows(folder / MEASUREMENTS, MeasurementBlock))
+    results = evaluate(
+        problems,
+        samples,
+        executions,
+        labels,
+        models,
+        ks=_ks(samples, models),
+        seed=annotation.seed,
+        blocks=(sum(block.contaminated for block in blocks), len(blocks)),
+    )
+    manifest = Manifest(folder)
+    facts = {name: manifest.stage(name) for name in ("sample", "annotate")}
+    context = ReportContext(
+        title=request.title,
+        data=request.data,
+        split=request.split,
+        facts=facts | {"settings": asdict(annotation)},
+        host=request.host or {},
+        examples=pick_examples(problems, samples, executions, labels, models),
+        command=request.command,
+    )
+    render(results, context, folder)
+    return results
+
+
+def _ks(samples: Sequence[Sample], models: Sequence[str]) -> tuple[int, ...]:
+    """The values of k that every model has enough samples for."""
+    counts: dict[tuple[str, str], int] = {}
+    for sample_ in samples:
+        if sample_.model in models:
+            key = (sample_.model, sample_.task_id)
+            counts[key] = counts.get(key, 0) + 1
+    fewest = min(counts.values(), default=1)
+    return tuple(k for k in DEFAULT_KS if k <= fewest)

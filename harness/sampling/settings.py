@@ -1,0 +1,89 @@
+"""How completions are drawn, and in what batches. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from harness.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingSettings:
+    """n_seq completions per problem, at `temperature` from the whole distribution; n_seq = 1 is greedy, like 0 degrees.
+
+    n_iter: the n_seq samples are drawn in that many rounds over the problems. max_new_tokens: limit of one completion.
+    batch_size: completions that are written side by side (None: by device). Neither n_iter nor batch_size changes what
+    is drawn, apart from rounding in the model.
+    """
+
+    n_seq: int = 16
+    n_iter: int = 1
+    temperature: float = 0.6
+    max_new_tokens: int = 256
+    seed: int = 1
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        problems = (
+            (self.n_seq < 1, "--n_seq", f"{self.n_seq} samples per problem", "give 1 or more"),
+            (
+                self.n_iter < 1 or self.n_seq % max(self.n_iter, 1) != 0,
+                "--n_iter",
+                f"{self.n_seq} samples can't be split into {self.n_iter} equal rounds",
+                "give a divisor of --n_seq",
+            ),
+            (not 0 <= self.temperature <= 100, "--temp", f"temperature {self.temperature}", "give 0 (greedy) or more"),
+            (self.max_new_tokens < 1, "--max_new_tokens", f"{self.max_new_tokens} tokens", "give 1 or more"),
+            (
+                self.batch_size is not None and self.batch_size < 1,
+                "--batch_size",
+                f"{self.batch_size} rows",
+                "give 1 or more",
+            ),
+        )
+        for wrong, where, what, fix in problems:
+            if wrong:
+                raise UserError(what, where=where, fix=fix)
+
+    @property
+    def effective_temperature(self) -> float:
+        """0 means greedy."""
+        return 0.0 if self.n_seq == 1 else float(self.temperature)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One completion to draw."""
+
+    task_id: str
+    sample_id: int
+
+
+def plan(
+    lengths: dict[str, int], missing: dict[str, Sequence[int]], settings: SamplingSettings, batch_size: int
+) -> Iterator[list[Row]]:
+    """Batches of rows to draw: round by round, and longest prompts first, so that little is padded.
+
+    lengths: tokens of each problem's context. missing: the sample ids to draw per task_id. The longest come first so that
+    a batch that does not fit into memory fails at once and not after hours.
+    """
+    per_round = settings.n_seq // settings.n_iter
+    order = sorted(missing, key=lambda task_id: (-lengths[task_id], task_id))
+    for number in range(settings.n_iter):
+        rows = [
+            Row(task_id, sample_id)
+            for task_id in order
+            for sample_id in missing[task_id]
+            if sample_id // per_round == number
+        ]
+        for start in range(0, len(rows), batch_size):
+            yield rows[start : start + batch_size]
+
+
+def chance(seed: int, row: Row) -> Random:
+    """The row's own source of randomness: depends on nothing but these, so neither batches nor order matter."""
+    digest = hashlib.sha256(f"sample:{seed}:{row.sample_id}:{row.task_id}".encode()).digest()
+    return Random(int.from_bytes(digest, "big"))  # noqa: S311  (not for secrets)

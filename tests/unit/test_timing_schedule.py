@@ -1,0 +1,53 @@
+"""Order, seeds and the contamination gate."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.timing.schedule import block_order, contaminated, hash_seed
+
+IDS = [f"{i:016x}" for i in range(12)]
+
+
+def test_odd_rounds_reverse_the_round_before() -> None:
+    for number in range(0, 16, 2):
+        assert block_order(IDS, number, 1) == block_order(IDS, number + 1, 1)[::-1]
+    orders = {tuple(block_order(IDS, number, 1)) for number in range(0, 16, 2)}
+    assert len(orders) == 8
+    assert all(sorted(order) == IDS for order in orders)
+
+
+def test_order_depends_on_content_and_seed_only() -> None:
+    assert block_order(IDS, 3, 1) == block_order(IDS[::-1], 3, 1)
+    assert block_order(IDS, 3, 1) != block_order(IDS, 3, 2)
+    assert block_order([], 0, 1) == []
+
+
+def test_hash_seeds_differ_by_round_and_task_and_are_never_zero() -> None:
+    seeds = [hash_seed(1, task, number) for task in ("a", "b") for number in range(500)]
+    assert len(set(seeds)) == 1000
+    assert all(1 <= seed < 2**32 for seed in seeds)
+    assert hash_seed(1, "a", 0) == hash_seed(1, "a", 0) != hash_seed(2, "a", 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "spoilt"),
+    [
+        (100, 100, False),
+        (105, 95, False),
+        (106, 100, True),
+        (100, 106, True),
+        (94, 100, True),
+        (100, 94, True),
+        (0, 100, True),
+    ],
+)
+def test_contaminated(before: int, after: int, spoilt: bool) -> None:
+    assert contaminated(before, after, 100.0) is spoilt
+
+
+def test_tolerance_and_bad_reference() -> None:
+    assert not contaminated(115, 100, 100.0, tolerance=0.2)
+    for bad in (0.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="positive"):
+            contaminated(100, 100, bad)
