@@ -37,10 +37,13 @@ def console_table(results: Results) -> Table:
 
 
 def _cell_text(cell: view.Cell) -> Text:
-    text = Text(cell.main, style="dim" if cell.main == "reference" else _STYLES[cell.tone])
+    main_tone = "" if cell.against else cell.tone
+    text = Text(cell.main, style="dim" if cell.main == "reference" else _STYLES[main_tone])
     if cell.interval:
         text.append(f" {cell.interval}", style="not bold default")
+    if cell.against:
+        text.append(f"\n{cell.against}", style=_STYLES[cell.tone] if cell.tone else "not bold default")
     small = " \u00b7 ".join(part for part in (f"n = {cell.n}" if cell.n else "", cell.note) if part)
     if small:
-        text.append(f"\n{small}", style="not bold dim")
+        text.append(f"\n{small}", style="not bold dim default")
     return text

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from harness.evaluation.results import ModelComparison, ModelResult, Results
 from harness.metrics.figure import Better, Figure
@@ -15,13 +16,17 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One figure. `tone` is "better" or "worse" where a difference from the base is shown, else ""."""
+    """One figure. `tone` is "better" or "worse" where a difference from the base is shown, else "".
+
+    `against` is the difference from the base where `main` is not itself one; the tone is then its tone.
+    """
 
     main: str
     interval: str = ""  # 95%
     n: str = ""
     note: str = ""
     tone: str = ""
+    against: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,21 +148,9 @@ def lines(results: Results) -> list[Line]:
     compared("%Opt", Better.UP, "Speed", lambda c: cell(c.optimised, words.percent))
     compared("Regressions", Better.DOWN, "Speed", _regressions)
     for k in results.ks:
-        single(f"pass@{k}", Better.UP, "Correctness", lambda m, k=k: cell(m.pass_at_k[str(k)], words.percent))  # type: ignore[misc]
-        compared(
-            f"pass@{k} against {results.base}, points",
-            Better.UP,
-            "Correctness",
-            lambda c, k=k: _difference(c, k),  # type: ignore[misc]
-        )
+        single(f"pass@{k}", Better.UP, "Correctness", partial(_pass_cell, k=k, against=against))
     single("Problems solved", Better.UP, "Correctness", _solved)
-    single("Code length, characters", Better.DOWN, "Length", lambda m: cell(m.characters, words.count))
-    compared(
-        f"Length against {results.base}",
-        Better.DOWN,
-        "Length",
-        lambda c: cell(c.length_ratio, words.times, tone=tone_of(c.length_ratio, 1.0)),
-    )
+    single("Code length, characters", Better.DOWN, "Length", partial(_length_cell, against=against))
     single("Tokens written", Better.DOWN, "Length", lambda m: cell(m.model_tokens, words.count))
     single("Cut off at the limit", Better.DOWN, "Length", lambda m: cell(m.truncated, words.percent))
     single("Judged in one process", Better.DOWN, "Quality", lambda m: cell(m.weak_integrity, words.percent))
@@ -180,9 +173,27 @@ def _regressions(comparison: ModelComparison) -> Cell:
     return Cell(str(speed.slower), n=words.some(speed.figure.n, "problems"), note=note)
 
 
-def _difference(comparison: ModelComparison, k: int) -> Cell:
-    figure = comparison.pass_at_k[str(k)]
-    return cell(figure, words.points, tone=tone_of(figure, 0.0))
+def _pass_cell(model: ModelResult, *, k: int, against: Mapping[str, ModelComparison]) -> Cell:
+    made = cell(model.pass_at_k[str(k)], words.percent)
+    if model.name not in against:
+        return made
+    return _with_difference(made, against[model.name].pass_at_k[str(k)], 0.0, words.points, " points")
+
+
+def _length_cell(model: ModelResult, *, against: Mapping[str, ModelComparison]) -> Cell:
+    made = cell(model.characters, words.count)
+    if model.name not in against:
+        return made
+    return _with_difference(made, against[model.name].length_ratio, 1.0, words.times, " the base's")
+
+
+def _with_difference(made: Cell, figure: Figure, null: float, show: Callable[[float], str], unit: str) -> Cell:
+    """The cell with its paired difference from the base; that difference's n is told where it is another one."""
+    if figure.value is None:
+        return made
+    n = words.some(figure.n, figure.of)
+    parts = (show(figure.value) + unit, interval_text(figure, show), f"n = {n}" if n != made.n else "")
+    return replace(made, against=" ".join(part for part in parts if part), tone=tone_of(figure, null))
 
 
 def _solved(model: ModelResult) -> Cell:

@@ -208,7 +208,7 @@ def _decided(ratios: Floats, pooled: Estimates, screened: int, compared: Bools, 
     floor = np.log(settings.ratio_floor)
     decided = np.zeros(len(ratios), dtype=np.bool_)
     tested = compared & (screen.rounds >= settings.min_rounds)
-    decided[tested] = True
+    decided[tested] = benjamini_hochberg(p_values(screen, floor)[tested], settings.fdr)
     for looked_at in (screen, pooled):
         # The median of a pair's ratios may in theory contradict the order of the medians: then it isn't decided.
         decided &= (looked_at.median >= np.log(settings.min_ratio)) & (looked_at.low > floor)

@@ -156,7 +156,7 @@ class _Normaliser:
 
     def _spelling(self, name: str, scope: _Scope) -> str:
         owner = None if self._verbatim else scope.owner(name)
-        if owner is None or name in owner.fixed or (name.startswith("__") and not name.endswith("__")):
+        if owner is None or (name.startswith("__") and not name.endswith("__")):
             return name  # two leading underscores: mangled inside classes
         number = self._numbers.setdefault((owner, name), len(self._numbers))
         return f"<{number}>"
