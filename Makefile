@@ -14,20 +14,21 @@ ifneq (,$(findstring environment,$(origin TEMP)))
   endif
 endif
 
-# $(call flag,NAME): `--name 'value'` where NAME is set, else nothing. $(call switch,NAME): `--name` where it is on.
+# $(call flag,NAME): `--name 'value'` where NAME is set, else nothing. $(call switch,NAME): `--name` where it is not 0.
 lower = $(shell printf %s '$(1)' | tr A-Z a-z)
-flag = $(if $($(1)), --$(call lower,$(1)) '$($(1))')
-switch = $(if $(filter-out 0 no false,$($(1))), --$(call lower,$(1)))
+quote = '$(subst ','\'',$(1))'
+flag = $(if $($(1)),--$(call lower,$(1)) $(call quote,$($(1))))
+switch = $(if $(filter-out 0 no false,$($(1))),--$(call lower,$(1)))
 flags = $(foreach name,$(1),$(call flag,$(name)))
 switches = $(foreach name,$(1),$(call switch,$(name)))
 
 WHERE = $(call flags,DATA_PATH SAVE_PATH ROOT)
 WHICH = $(call flags,LIMIT TASK_IDS)
+DRAW = $(call flags,MODEL_PATH N_SEQ N_ITER TEMP MAX_NEW_TOKENS BATCH_SIZE SEED)
 HOW = $(call switches,OVERWRITE DRY_RUN)
-DRAW = $(call flags,MODEL_PATH N_SEQ N_ITER TEMP SEED CONFIG_SAMPLE)
-SPLITS = $(call flag,SPLIT)
-EVAL_SPLITS = $(if $(EVAL_SPLIT), --split '$(EVAL_SPLIT)')
-CPUS = $(call flag,CORES)
+EVAL_SPLITS = $(if $(EVAL_SPLIT),--split $(call quote,$(EVAL_SPLIT)))
+# $(call run,COMMAND,OPTIONS): one line, without the gaps that unset values leave.
+run = $(strip $(CLI) $(1) $(2))
 
 ##@ Once
 .PHONY: setup
@@ -43,40 +44,40 @@ engine: .venv-ready
 
 .PHONY: image
 image: engine
-	@$(BIN)/python -m sandbox.image build $(if $(BASE),--base '$(BASE)')
+	@$(BIN)/python -m sandbox.image build$(if $(BASE), --base $(call quote,$(BASE)))
 
 .PHONY: doctor
 doctor: .venv-ready ## Is this machine fit for isolated runs and honest timings? What to do about it
-	$(CLI) doctor$(call flag,ROOT)
+	$(call run,doctor,$(call flag,ROOT))
 
 ##@ The pipeline, in order (make sample annotate train eval works as one line)
 .PHONY: sample
 sample: .venv-ready ## Draw solutions from a model: MODEL_PATH DATA_PATH N_SEQ N_ITER TEMP SEED SPLIT
-	$(CLI) sample$(WHERE)$(WHICH)$(SPLITS)$(DRAW)$(HOW)
+	$(call run,sample,$(WHERE) $(WHICH) $(call flag,SPLIT) $(DRAW) $(HOW))
 
 .PHONY: annotate
 annotate: setup ## Judge and time them in the sandbox, then merge: DATA_PATH SPLIT SAMPLES CORES
-	$(CLI) annotate$(WHERE)$(WHICH)$(SPLITS)$(call flags,SAMPLES SEED)$(CPUS)$(HOW)
+	$(call run,annotate,$(WHERE) $(WHICH) $(call flags,SPLIT SAMPLES SEED CORES) $(HOW))
 
 .PHONY: merge
 merge: .venv-ready ## Make the training data again from what is measured (annotate does it too)
-	$(CLI) merge$(WHERE)$(WHICH)$(SPLITS)$(call switches,DRY_RUN)
+	$(call run,merge,$(WHERE) $(WHICH) $(call flag,SPLIT))
 
 .PHONY: train
 train: .venv-ready ## SFT or DPO: OPTIM=sft TOP_P=25 | OPTIM=dpo TASK=qvs|pvf|all, AUGMENT MODEL_PATH CONFIG SEED
-	$(CLI) train$(WHERE)$(call flags,MODEL_PATH OPTIM TOP_P TASK AUGMENT CONFIG SEED)$(HOW)
+	$(call run,train,$(WHERE) $(call flags,MODEL_PATH OPTIM TOP_P TASK AUGMENT CONFIG SEED) $(HOW))
 
 .PHONY: eval
 eval: setup ## Compare the models with the base, correctness and speed: DATA_PATH EVAL_SPLIT N_SEQ TEMP REGEN
-	$(CLI) eval$(WHERE)$(WHICH)$(EVAL_SPLITS)$(DRAW)$(call flag,REGEN)$(CPUS)$(HOW)
+	$(call run,eval,$(WHERE) $(WHICH) $(EVAL_SPLITS) $(DRAW) $(call flags,MODELS REGEN CORES) $(HOW))
 
 .PHONY: report
 report: .venv-ready ## Write the report again from what eval measured: DATA_PATH EVAL_SPLIT
-	$(CLI) report$(WHERE)$(WHICH)$(EVAL_SPLITS)
+	$(call run,report,$(WHERE) $(WHICH) $(EVAL_SPLITS))
 
 .PHONY: demo
 demo: setup ## All of it on a small built-in model and data set: minutes, no account
-	$(CLI) demo$(call flags,ROOT N_SEQ TEMP SEED LIMIT)$(CPUS)$(HOW)
+	$(call run,demo,$(call flags,ROOT N_SEQ TEMP SEED LIMIT CORES) $(HOW))
 
 ##@ Working on the project
 .PHONY: test
@@ -97,8 +98,9 @@ engine-stop: ## Stop the Docker engine if it was started here; any other is left
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m sandbox.engine down; fi
 
 .PHONY: image-gpu
+image-gpu: export CA := $(CA)
 image-gpu: ## Build the training image for GPU machines (BASE, CA=/path/to/ca.crt, PIP_ARGS)
-	./scripts/image_gpu.sh $(if $(BASE),--build-arg BASE='$(BASE)') $(if $(PIP_ARGS),--build-arg PIP_ARGS='$(PIP_ARGS)')
+	./scripts/image_gpu.sh $(if $(BASE),--build-arg BASE=$(call quote,$(BASE))) $(if $(PIP_ARGS),--build-arg PIP_ARGS=$(call quote,$(PIP_ARGS)))
 
 .PHONY: clean
 clean: ## Remove .venv and caches; runs/ and Docker images stay

@@ -73,4 +73,4 @@ def read_labels(path: Path, settings: AnnotationSettings) -> Mapping[str, Proble
     by_task: dict[str, list[MeasurementBlock]] = {}
     for block in read_rows(path, MeasurementBlock):
         by_task.setdefault(block.task_id, []).append(block)
-    return {task_id: decide(blocks, settings.decision) for task_id, blocks in by_task.items()}
+    return {task_id: decide(current_blocks(blocks), settings.decision) for task_id, blocks in by_task.items()}

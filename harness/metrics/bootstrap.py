@@ -48,7 +48,7 @@ def mean_interval(
     if len(keys) < MIN_PROBLEMS:
         return Interval(None, None, f"no interval: {_problems(len(keys))}, and it takes {MIN_PROBLEMS}")
     data = np.array([values[key] for key in keys], dtype=np.float64)
-    if float(np.ptp(data)) == 0.0:
+    if float(np.ptp(data)) <= _slack(data):
         return Interval(None, None, "no interval: all problems gave the same value, so a bootstrap sees no spread")
     means = _resampled_means(data, keyed_generator(seed, "bootstrap", *keys), resamples)
     low, high = _bca_levels(data, means, level)
@@ -75,12 +75,14 @@ def _bca_levels(data: NDArray[np.float64], means: NDArray[np.float64], level: fl
     tail = (1.0 - level) / 2.0
     observed = data.mean()
     # Ties are counted half, so that swapping the two models mirrors the interval exactly.
-    slack = 1e-12 * max(1.0, float(np.abs(data).max()))
+    slack = _slack(data)
     below = float(np.mean(means < observed - slack) + 0.5 * np.mean(np.abs(means - observed) <= slack))
     if not 0.0 < below < 1.0:
         return tail, 1.0 - tail
     bias = _NORMAL.inv_cdf(below)
-    centred = data - observed  # the jackknife means' deviations are these over -(n - 1); the factor cancels out
+    centred = (data - observed) / np.ptp(
+        data
+    )  # the jackknife means' deviations are these over -(n - 1); the factor cancels out
     acceleration = float(np.sum(centred**3) / (6.0 * np.sum(centred**2) ** 1.5))
 
     def corrected(probability: float) -> float:
@@ -88,6 +90,11 @@ def _bca_levels(data: NDArray[np.float64], means: NDArray[np.float64], level: fl
         return _NORMAL.cdf(bias + z / (1.0 - acceleration * z))
 
     return corrected(tail), corrected(1.0 - tail)
+
+
+def _slack(data: NDArray[np.float64]) -> float:
+    """How far apart two means may be by rounding alone."""
+    return 1e-12 * max(1.0, float(np.abs(data).max()))
 
 
 def _problems(count: int) -> str:

@@ -47,7 +47,7 @@ _RC: dict[Any, Any] = {
     "svg.hashsalt": "code-optimise",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: layout does not depend on the machine's fonts
-    "font.size": 8.0,
+    "font.size": 9.0,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": _STAND_IN["line"],
@@ -58,7 +58,7 @@ _RC: dict[Any, Any] = {
     "ytick.labelcolor": _STAND_IN["ink"],
     "text.color": _STAND_IN["ink"],
 }
-_WIDTH = 4.6  # inches: small, so that text is large enough where a phone shows the chart at full width
+_WIDTH = 4.3  # inches: small, so that text is large enough where a phone shows the chart at full width
 _RATIO_TICKS = (
     0.01,
     0.02,
@@ -101,7 +101,15 @@ def pass_at_k(results: Results) -> str:
             shown = [(place + shift, model.pass_at_k[str(k)]) for place, k in enumerate(ks)]
             known = [(x, f.value, f.low, f.high) for x, f in shown if f.value is not None]
             axes.plot([x for x, *_ in known], [y for _, y, *_ in known], color=colour, linewidth=0.9, alpha=0.45)
-            axes.plot([x for x, *_ in known], [y for _, y, *_ in known], "o", color=colour, markersize=4.6, zorder=3)
+            axes.plot(
+                [x for x, *_ in known],
+                [y for _, y, *_ in known],
+                "o",
+                color=colour,
+                markersize=4.6,
+                zorder=3,
+                clip_on=False,
+            )
             for x, _, low, high in known:
                 if low is not None and high is not None:
                     axes.plot([x, x], [low, high], color=colour, linewidth=1.7, solid_capstyle="round")
@@ -140,8 +148,8 @@ def speedups(results: Results) -> str:
         axes.axvline(1.0, color=_STAND_IN["muted"], linewidth=1.0)
         for row, (_, comparison, ratios) in enumerate(rows):
             heights = stacked(ratios, low, high)
-            for slower, name in ((True, "bad"), (False, "good")):
-                dots = [(x, row + y) for x, y in zip(ratios, heights, strict=True) if (x < 1.0) is slower]
+            for name, wanted in (("bad", -1), ("muted", 0), ("good", 1)):
+                dots = [(x, row + y) for x, y in zip(ratios, heights, strict=True) if _side(x) == wanted]
                 axes.plot(
                     [x for x, _ in dots], [y for _, y in dots], "o", color=_STAND_IN[name], alpha=0.6, markersize=3.6,
                     markeredgewidth=0,
@@ -157,12 +165,17 @@ def speedups(results: Results) -> str:
         axes.xaxis.set_major_locator(FixedLocator(_ratio_ticks(low, high)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}{words.TIMES}"))
-        axes.set_xlabel(f"slower than {_short(results.base)}  \u2190   run time   \u2192  faster")
+        axes.set_xlabel(f"\u2190 slower  \u00b7  faster than {_short(results.base)} \u2192")
         _quiet(axes, grid="x")
         axes.spines["left"].set_visible(False)
         return _svg(
             canvas, "speed", "speed-up per problem that both models solve, with geometric mean and 95% interval"
         )
+
+
+def _side(ratio: float) -> int:
+    """-1 slower, 0 the same (often the very same program), 1 faster."""
+    return 0 if math.isclose(ratio, 1.0, rel_tol=1e-9) else 1 if ratio > 1.0 else -1
 
 
 def stacked(ratios: Sequence[float], low: float, high: float, *, bins: int = 64) -> list[float]:
@@ -209,7 +222,7 @@ def label_quality(results: Results) -> str:
         places = list(range(len(shares)))
         widths.bar(places, shares, width=0.82, color=_STAND_IN["muted"], alpha=0.75)
         for place, share in zip(places, shares, strict=True):
-            widths.text(place, share + 0.015, f"{100 * share:.0f}%", ha="center", va="bottom", fontsize=7.5)
+            widths.text(place, share + 0.015, f"{100 * share:.0f}%", ha="center", va="bottom", fontsize=8.5)
         edges = [f"{100 * edge:g}" for edge in WIDTH_EDGES]
         names = [f"\u2264 {edges[0]}%", *(f"\u2264 {edge}%" for edge in edges[1:]), f"> {edges[-1]}%"]
         widths.xaxis.set_major_locator(FixedLocator(places))
@@ -232,7 +245,7 @@ def _bars(axes: Axes, bars: Sequence[tuple[str, Sequence[int]]], colours: Sequen
                       linewidth=0.8)  # fmt: skip
             if share >= 0.06:
                 axes.text(left + share / 2, row, f"{100 * share:.0f}%", color=_STAND_IN["panel"], ha="center",
-                          va="center_baseline", fontsize=7.5)  # fmt: skip
+                          va="center_baseline", fontsize=8.5)  # fmt: skip
             left += share
     axes.set_xlim(0, 1)
     axes.set_ylim(len(bars) - 0.5, -0.5)

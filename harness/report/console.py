@@ -43,7 +43,7 @@ def _cell_text(cell: view.Cell) -> Text:
         text.append(f" {cell.interval}", style="not bold default")
     if cell.against:
         text.append(f"\n{cell.against}", style=_STYLES[cell.tone] if cell.tone else "not bold default")
-    small = " \u00b7 ".join(part for part in (f"n = {cell.n}" if cell.n else "", cell.note) if part)
-    if small:
-        text.append(f"\n{small}", style="not bold dim default")
+    for small in (f"n = {cell.n}" if cell.n else "", cell.note):
+        if small:
+            text.append(f"\n{small}", style="not bold dim default")
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,8 +137,9 @@ def _plain(value: Any) -> str:
 
 
 def _code(text: str) -> str:
-    """Code to show: printable, without outer blank lines, and not endless."""
-    shown = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text).strip("\n").rstrip()
+    """Code to show: printable, without outer blank lines and common indent, and not endless."""
+    shown = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+    shown = textwrap.dedent(shown).strip("\n").rstrip()
     return shown if len(shown) <= _MAX_CODE else f"{shown[:_MAX_CODE]}\n[{len(shown) - _MAX_CODE:,} more characters]"
 
 

@@ -100,7 +100,7 @@ def _headline(comparison: ModelComparison, ks: Sequence[int]) -> Headline:
     correct = _correctness(comparison, ks)
     if speed.value is None:
         sentence = f"No speed can be compared: {speed.reason}."
-        return Headline(comparison.model, words.DASH, f"speed-up over {comparison.base}", sentence, correct, "")
+        return Headline(comparison.model, words.DASH, "", sentence, correct, "")
     on = f"on the {words.some(speed.n, 'problems')} that both solve"
     if tone:
         change = f"{abs(100 * (1 - 1 / speed.value)):.0f}% {'less' if speed.value > 1 else 'more'} run time"
@@ -154,7 +154,7 @@ def lines(results: Results) -> list[Line]:
     single("Tokens written", Better.DOWN, "Length", lambda m: cell(m.model_tokens, words.count))
     single("Cut off at the limit", Better.DOWN, "Length", lambda m: cell(m.truncated, words.percent))
     single("Judged in one process", Better.DOWN, "Quality", lambda m: cell(m.weak_integrity, words.percent))
-    single("Left out: our fault, or not run", Better.DOWN, "Quality", _left_out)
+    single("Samples left out", Better.DOWN, "Quality", _left_out)
     return rows
 
 
@@ -169,7 +169,7 @@ def _regressions(comparison: ModelComparison) -> Cell:
     speed = comparison.speedup
     if speed.figure.value is None:
         return Cell(words.DASH, note=speed.figure.reason)
-    note = f"{speed.faster} faster by as much"
+    note = words.some(speed.faster, "improvements")
     return Cell(str(speed.slower), n=words.some(speed.figure.n, "problems"), note=note)
 
 
@@ -201,7 +201,8 @@ def _solved(model: ModelResult) -> Cell:
 
 
 def _left_out(model: ModelResult) -> Cell:
-    note = f"{model.internal} INTERNAL, {model.unjudged} not run" if model.internal + model.unjudged else ""
+    parts = ((model.internal, "INTERNAL"), (model.unjudged, "not run"))
+    note = ", ".join(f"{number} {what}" for number, what in parts if number)
     return Cell(str(model.internal + model.unjudged), n=words.some(model.samples, "samples"), note=note)
 
 

@@ -123,7 +123,9 @@ class _Normaliser:
         keywords = [node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword)]
         self._keywords = {name for name in keywords if name is not None}
         self._any_keyword = len(self._keywords) < len(set(keywords))  # a `**mapping` among the calls
-        self._verbatim = any(_sees_own_names(node) for node in ast.walk(tree))
+        documented = (getattr(node, "body", [])[0] for node in ast.walk(tree) if _has_docstring(node))
+        docstrings = {statement.value for statement in documented}
+        self._verbatim = any(_sees_own_names(node) for node in ast.walk(tree) if node not in docstrings)
 
     def text(self) -> str:
         self._collect()
@@ -156,7 +158,7 @@ class _Normaliser:
 
     def _spelling(self, name: str, scope: _Scope) -> str:
         owner = None if self._verbatim else scope.owner(name)
-        if owner is None or (name.startswith("__") and not name.endswith("__")):
+        if owner is None or name in owner.fixed or (name.startswith("__") and not name.endswith("__")):
             return name  # two leading underscores: mangled inside classes
         number = self._numbers.setdefault((owner, name), len(self._numbers))
         return f"<{number}>"

@@ -408,6 +408,7 @@ class Stopwatch:
         self._fd = candidate.control.fileno()
         self._clock = process_clock(candidate.pid)
         self._batch = 1
+        self._hand_over_gap = 0
 
     def measure(self, loops: int | None) -> dict[str, Any]:
         """Timing samples of `loops` passes (found by doubling if None), or why there are none."""
@@ -422,8 +423,9 @@ class Stopwatch:
         if len(frame) != 8:
             raise wire.FrameError("no timing hello")
         self._batch = max(1, int.from_bytes(frame, "big"))
-        empty = min(self._sample(0).cpu for _ in range(3))  # what the hand-over itself costs
-        first = max(0, min(self._first_pass() for _ in range(FIRST_PASSES)) - empty)
+        empty = [self._sample(0) for _ in range(3)]  # what the hand-over itself costs
+        self._hand_over_gap = min(sample.wall - sample.cpu for sample in empty)
+        first = max(0, min(self._first_pass() for _ in range(FIRST_PASSES)) - min(sample.cpu for sample in empty))
         loops = loops or self._calibrate(first)
         self._sample(loops)  # warm-up, thrown away
         samples, redone = self._samples(loops)
@@ -450,7 +452,8 @@ class Stopwatch:
             sample = self._sample(loops)
             if sample.cpu / loops > settings["long_pass_ns"]:
                 wanted = min(wanted, settings["long_samples"])
-            if redone < settings["max_redo"] and sample.wall - sample.cpu > settings["max_gap"] * sample.wall:
+            gap = sample.wall - sample.cpu - self._hand_over_gap
+            if redone < settings["max_redo"] and gap > settings["max_gap"] * sample.wall:
                 redone += 1
                 continue
             kept.append(sample)
