@@ -13,6 +13,7 @@ from harness.progress import Reporter
 from harness.records import MeasurementBlock, Problem, ProblemLabels, Sample
 from harness.store import Manifest, locked, read_rows
 from harness.timing.decisions import decide
+from harness.timing.schedule import current_blocks
 from sandbox import Sandbox
 
 SAMPLES, EXECUTIONS, MEASUREMENTS = "samples.jsonl", "executions.jsonl", "measurements.jsonl"

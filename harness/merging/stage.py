@@ -30,6 +30,7 @@ from harness.records import (
 )
 from harness.store import read_rows, write_atomically, write_rows
 from harness.timing.decisions import DecisionSettings, decide
+from harness.timing.schedule import current_blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def merge(
             own = samples.get(problem.task_id, [])
             judged = judge(own, executions.get(problem.task_id, []), settings.keep)
             timed = blocks.get(problem.task_id)
-            labels = decide(timed, settings.decisions) if timed else None
+            labels = decide(current_blocks(timed), settings.decisions) if timed else None
             outcome = merge_judged(problem, judged, labels, settings.keep) if own else DropReason.NO_SAMPLES
             row = None if isinstance(outcome, DropReason) else outcome
             if row is None:

@@ -40,10 +40,14 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where the rows of one problem begin: the context's tokens, and the program so far, for `function_end`."""
+    """Where the rows of one problem begin.
+
+    ids: the context's tokens. before: the program so far, for `function_end`. lead: what the completion begins with.
+    """
 
     ids: list[int]
     before: State
+    lead: str
 
 
 @dataclass(slots=True)
@@ -93,9 +97,7 @@ class TransformersSampler:
         with torch.inference_mode():
             batch = _Batch(self, rows, starts, settings)
             while batch.live:
-                done = batch.step()
-                # Rows leave inference mode's scope while the caller works on them; nothing is drawn meanwhile.
-                yield from done
+                yield from batch.step()
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor, cache: Any) -> torch.Tensor:  # noqa: ANN401
         """Logits [rows, vocabulary] after the last of `ids` [rows, tokens]; mask [rows, cached + tokens], padding 0."""

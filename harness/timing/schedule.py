@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from harness.records import MeasurementBlock
+
 
 def block_order(solution_ids: Sequence[str], round_number: int, seed: int) -> list[str]:
     """The order of a round: random per two rounds, reversed in the odd one, so that drift within a block cancels."""
@@ -26,3 +28,15 @@ def contaminated(reference_before: int, reference_after: int, median_reference: 
     if not median_reference > 0:
         raise ValueError(f"median of the reference workload must be positive, got {median_reference}")
     return any(abs(t - median_reference) > tolerance * median_reference for t in (reference_before, reference_after))
+
+
+def current_blocks(blocks: Sequence[MeasurementBlock]) -> list[MeasurementBlock]:
+    """One problem's blocks that hold the same solutions as the last one, in file order.
+
+    When solutions are added to a problem (another model's, say) it is measured anew with all of them; the blocks of the
+    smaller set stay in the file.
+    """
+    if not blocks:
+        return []
+    last = {timing.solution_id for timing in blocks[-1].solutions}
+    return [block for block in blocks if {timing.solution_id for timing in block.solutions} == last]

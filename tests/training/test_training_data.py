@@ -166,15 +166,15 @@ def test_without_augmentation_all_epochs_see_the_first_draw(tokenizer: PreTraine
 
 
 def test_sentencepiece_answers_get_no_space_in_front() -> None:
-    inner = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=False))
+    inner = Tokenizer(models.BPE(unk_token="<unk>"))
     inner.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split("\n", "isolated"), pre_tokenizers.Metaspace(prepend_scheme="first", split=False)]
+        [pre_tokenizers.Metaspace(prepend_scheme="first"), pre_tokenizers.Split("\n", "isolated")]
     )
     inner.decoder = decoders.Metaspace(prepend_scheme="first")
     corpus = [row.question + answer.text for row in make_rows(5, "t") for answer in row.answers]
-    inner.train_from_iterator(corpus, trainers.BpeTrainer(vocab_size=400, special_tokens=["<unk>", "</s>"]))
+    inner.train_from_iterator(corpus, trainers.BpeTrainer(vocab_size=400, show_progress=False))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="</s>", unk_token="<unk>")
-    context, target = "    total = ", "values[0]\n    return total\n"
+    context, target = "def add_1(values):\n    total = ", "values[0]\n    return total\n"
     together = token_ids(context, tokenizer) + encode_target(target, tokenizer)
     assert tokenizer.decode(together) == context + target
     naive = token_ids(context, tokenizer) + token_ids(target, tokenizer)

@@ -148,7 +148,9 @@ PROMPT = 'def f(a, b):\n    """Add.\n\n    >>> f(1, 2)\n    3\n    """\n'
 
 def test_length_counts_what_the_completion_added() -> None:
     assert added_code(PROMPT, "    return a+b\n") == "return a + b"
-    assert code_length(PROMPT, "    return a+b\n") == code_length(PROMPT, "\treturn (a + b)  # the sum\n")
+    assert code_length(PROMPT, "    return a+b\n") == code_length(
+        PROMPT, "    # the sum\n    return (a +\n        b)\n"
+    )
     size = code_length(PROMPT, "    return a+b\n")
     assert size is not None
     assert (size.characters, size.tokens) == (12, 4)

@@ -176,6 +176,22 @@ DIFFERENT = {
         "def f(a):\n    n = 0\n    def g():\n        nonlocal n\n        n = 1\n    g()\n    return n",
         "def f(a):\n    n = 0\n    def g():\n        n = 1\n    g()\n    return n",
     ),
+    "which of two nonlocals": (
+        "def f(a):\n    n = m = 0\n    def g():\n        nonlocal n\n        n = 1\n    g()\n    return n",
+        "def f(a):\n    n = m = 0\n    def g():\n        nonlocal m\n        m = 1\n    g()\n    return n",
+    ),
+    "which of two globals": (
+        "def f(a):\n    global n, m\n    n = 1\n    m = 2",
+        "def f(a):\n    global n, m\n    m = 1\n    n = 2",
+    ),
+    "first iterable belongs outside": (
+        "def f(a):\n    x = a\n    return [x for x in x]",
+        "def f(a):\n    x = a\n    return [y for y in y]",
+    ),
+    "methods don't see the class body": (
+        "def f(a):\n    x = 1\n    class C:\n     x = 2\n     def m(self):\n         return x\n    return C().m()",
+        "def f(a):\n    y = 1\n    class C:\n     x = 2\n     def m(self):\n         return x\n    return C().m()",
+    ),
     "defaults belong outside": (
         "def f(a):\n    x = 1\n    g = lambda x=x: x\n    return g",
         "def f(a):\n    x = 1\n    g = lambda y=y: y\n    return g",

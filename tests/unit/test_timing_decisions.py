@@ -179,6 +179,18 @@ def test_blocks_of_one_problem_only() -> None:
         decide(blocks([1.0], 1, task_id="a") + blocks([1.0], 1, task_id="b"))
 
 
+def test_a_narrow_decision_does_not_stand_among_many_comparisons() -> None:
+    """Alone its p is just below 1%; among 45 pairs the best p must be below 0.02%."""
+    alone, among = [], []
+    for number, step in enumerate([-1.0, -0.5, 0.0, 0.5, 1.0]):
+        pair = {"a": 1e6, "b": 1e6 * float(np.exp(0.15 + 0.0596 * step))}
+        wild = {f"c{i}": 1e6 * float(np.exp((-1) ** (number + i) * (0.3 + 0.05 * i))) for i in range(8)}
+        alone += blocks(pair, 1, first_round=number)
+        among += blocks({**pair, **wild}, 1, first_round=number)
+    assert only(decide(alone)) is Decision.QUICK
+    assert Decision.QUICK not in {comparison.decision for comparison in decide(among).comparisons}
+
+
 def test_confirmation_must_see_the_order_again() -> None:
     screen = blocks([100.0, 130.0], 5)
     seen = blocks([100.0, 130.0], 5, first_round=CONFIRM_FROM)
@@ -188,6 +200,8 @@ def test_confirmation_must_see_the_order_again() -> None:
     assert only(decide(screen + seen, CONFIRMING)) is Decision.QUICK
     assert only(decide(screen + unseen, CONFIRMING)) is Decision.UNDECIDED
     assert only(decide(screen + unseen)) is Decision.UNDECIDED  # there, so it counts
+    shrunk = blocks([100.0, 106.0], 5, first_round=CONFIRM_FROM)  # seen again, but no longer 1.10 in all
+    assert only(decide(blocks([100.0, 111.0], 5) + shrunk)) is Decision.UNDECIDED
     assert only(decide(blocks([100.0, 101.0], 5) + seen)) is not Decision.QUICK  # it can't decide anything itself
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from timing_blocks import blocks
 
-from harness.timing.schedule import block_order, contaminated, hash_seed
+from harness.timing.schedule import block_order, contaminated, current_blocks, hash_seed
 
 IDS = [f"{i:016x}" for i in range(12)]
 
@@ -51,3 +52,11 @@ def test_tolerance_and_bad_reference() -> None:
     for bad in (0.0, -1.0, float("nan")):
         with pytest.raises(ValueError, match="positive"):
             contaminated(100, 100, bad)
+
+
+def test_current_blocks_are_those_of_the_last_set_of_solutions() -> None:
+    before, after = blocks({"a": 1e3, "b": 2e3}, 5), blocks({"a": 1e3, "b": 2e3, "c": 3e3}, 2)
+    assert current_blocks(before + after) == after
+    assert current_blocks(after + before) == before
+    assert current_blocks(before) == before
+    assert current_blocks([]) == []

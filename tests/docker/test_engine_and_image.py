@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Iterator
@@ -62,7 +63,7 @@ def test_our_own_engine_starts_beside_a_stale_pid_file_and_only_it_is_stopped(
     assert root is not None
     said: list[str] = []
     started = start_daemon(second, root, said.append)
-    with docker.DockerClient(base_url=second.url) as client:
+    with contextlib.closing(docker.DockerClient(base_url=second.url)) as client:
         assert client.ping()
         assert engine_url(client) == second.url
     assert any("removing" in line for line in said)
