@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from rich.console import Console
@@ -32,13 +32,7 @@ class Reporter(Protocol):
 
     def warn(self, text: str) -> None: ...
 
-    def task(self, label: str, total: int, *, done: int = 0, unit: str = "") -> _TaskContext: ...
-
-
-class _TaskContext(Protocol):
-    def __enter__(self) -> Task: ...
-
-    def __exit__(self, *args: object) -> bool | None: ...
+    def task(self, label: str, total: int, *, done: int = 0, unit: str = "") -> AbstractContextManager[Task]: ...
 
 
 class SilentReporter:

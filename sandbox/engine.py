@@ -176,6 +176,8 @@ def daemon_command(config: EngineConfig, *, group: int | None = None) -> list[st
 
 def process_is(pid: int, name: str, start_time: float | None = None) -> bool:
     """Whether that process is alive, has that name, and (if given) started then."""
+    if pid <= 0:
+        return False
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE or process.name() != name:
@@ -187,20 +189,23 @@ def process_is(pid: int, name: str, start_time: float | None = None) -> bool:
 
 def stale_pid_files(config: EngineConfig) -> list[Path]:
     """Pid files whose process is gone or is something else by now: dockerd would refuse to start beside them."""
-    stale = []
-    for path, name in (
-        (config.pid_file, "dockerd"),
-        (config.exec_root / "containerd" / "containerd.pid", "containerd"),
-    ):
-        try:
-            pid = int(path.read_text().strip() or "0")
-        except FileNotFoundError:
-            continue
-        except ValueError:
-            pid = 0
-        if pid <= 0 or not process_is(pid, name):
-            stale.append(path)
-    return stale
+    containerd = config.exec_root / "containerd" / "containerd.pid"
+    named = ((config.pid_file, "dockerd"), (containerd, "containerd"))
+    return [path for path, name in named if path.exists() and not process_is(_read_pid(path), name)]
+
+
+def live_daemon(config: EngineConfig) -> int | None:
+    """The process id of a dockerd that runs by the pid file, whether or not it answers yet."""
+    pid = _read_pid(config.pid_file)
+    return pid if process_is(pid, "dockerd") else None
+
+
+def _read_pid(path: Path) -> int:
+    """The number in a pid file; -1, which is no process, where there is none."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +277,9 @@ def up(say: Say = print) -> None:
             say("starting the docker service")
             root.run("systemctl", "start", "docker")
             _wait_for(config.url, say, alive=lambda: True, log=None)
+        elif (pid := live_daemon(config)) is not None:
+            # Somebody, such as the package's own start script, is just bringing one up.
+            _wait_for(config.url, say, alive=lambda: process_is(pid, "dockerd"), log=None)
         else:
             start_daemon(config, root, say)
 
@@ -299,7 +307,7 @@ def start_daemon(config: EngineConfig, root: Privilege, say: Say = print) -> Sta
         )
     _wait_for(config.url, say, alive=lambda: process.poll() is None, log=config.log)
     # Not process.pid: under sudo that is sudo's.
-    pid = int(config.pid_file.read_text().strip())
+    pid = _read_pid(config.pid_file)
     started = Started(pid, psutil.Process(pid).create_time())
     config.record.write_text(json.dumps(asdict(started)))
     return started

@@ -55,7 +55,7 @@ torch_index() {
     if [ -n "${TORCH_INDEX:-}" ]; then
         echo "$TORCH_INDEX"
     elif [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null &&
-        ! "$VENV/bin/python" -m pip config list | grep -Eq 'index-url|find-links|no-index'; then
+        ! "$VENV/bin/python" -m pip config list | grep -E 'index-url|find-links|no-index' >/dev/null; then
         echo "$CPU_INDEX"
     fi
 }

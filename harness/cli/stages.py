@@ -129,15 +129,8 @@ def sample(where: Where, how: Drawing, tell: Reporter, *, overwrite: bool, dry_r
             continue
         from harness.sampling.stage import sample as draw
 
-        draw(
-            problems,
-            settings,
-            folder,
-            model_path=how.model_path,
-            model_name=how.model_path,
-            reporter=tell,
-            overwrite=overwrite,
-        )
+        with locked(folder):
+            draw(problems, settings, folder, model_path=how.model_path, reporter=tell, overwrite=overwrite)
         tell.say(f"samples: {folder / SAMPLES}")
 
 

@@ -12,12 +12,14 @@ from rich.text import Text
 
 def print_counts(title: str, rows: Mapping[str, Any]) -> None:
     """Names and values, one a line."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
+    console = Console()
+    console.print(Text(title, style="bold"))  # not the table's own title, which is folded to the table's width
+    table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     for name, value in rows.items():
         table.add_row(Text(name), Text(f"{value:,}" if isinstance(value, int) else str(value)))
-    Console().print(table)
+    console.print(table)
 
 
 def pairs_of_words(counts: Mapping[str, int]) -> str:

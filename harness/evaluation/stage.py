@@ -50,7 +50,8 @@ def trained_models(folder: Path) -> list[EvaluatedModel]:
     """The finished models of an experiment, by name; a folder without a config.json is not finished."""
     if not folder.is_dir():
         return []
-    return [EvaluatedModel(path.name, str(path)) for path in sorted(folder.iterdir()) if (path / "config.json").exists()]
+    finished = (path for path in sorted(folder.iterdir()) if (path / "config.json").exists())
+    return [EvaluatedModel(path.name, str(path)) for path in finished]
 
 
 def evaluation_settings(settings: AnnotationSettings) -> AnnotationSettings:
@@ -73,7 +74,7 @@ def evaluate_models(
     """Sample, annotate and compare; writes samples … report.html to `folder`. Resumes like the stages it is made of."""
     if not models:
         raise UserError("no model to evaluate", where=str(folder), fix="give --model_path")
-    for position, model in enumerate(models):
+    for model in models:
         sample(
             problems,
             sampling,
@@ -81,7 +82,7 @@ def evaluate_models(
             model_path=model.path,
             model_name=model.name,
             reporter=reporter,
-            overwrite=overwrite and position == 0,
+            overwrite=overwrite,
         )
     annotate(
         problems,

@@ -15,14 +15,14 @@ from transformers.cache_utils import DynamicLayer
 _ROOM = 64  # tokens of spare room made at a time
 
 
-class RoomyLayer(DynamicLayer):
+class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
     """Keys and values [rows, heads, tokens, head_dim], views of a larger store along the token dimension.
 
     Of the base class's ways to change it only `update` and `batch_select_indices` are supported.
     """
 
-    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  (the base class's signature)
-        super().__init__(**kwargs)
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self._stores: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def update(

@@ -9,6 +9,8 @@ from random import Random
 
 from harness.errors import UserError
 
+DTYPES = ("auto", "float32", "bfloat16")
+
 
 @dataclass(frozen=True, slots=True)
 class SamplingSettings:
@@ -16,7 +18,7 @@ class SamplingSettings:
 
     n_iter: the n_seq samples are drawn in that many rounds over the problems. max_new_tokens: limit of one completion.
     batch_size: completions that are written side by side (None: by device). Neither n_iter nor batch_size changes what
-    is drawn, apart from rounding in the model.
+    is drawn, apart from rounding in the model. dtype: of the weights; "auto" is float32 on a CPU and bfloat16 on a GPU.
     """
 
     n_seq: int = 16
@@ -25,6 +27,7 @@ class SamplingSettings:
     max_new_tokens: int = 256
     seed: int = 1
     batch_size: int | None = None
+    dtype: str = "auto"
 
     def __post_init__(self) -> None:
         problems = (
@@ -43,6 +46,7 @@ class SamplingSettings:
                 f"{self.batch_size} rows",
                 "give 1 or more",
             ),
+            (self.dtype not in DTYPES, "--dtype", f"no type {self.dtype!r}", f"give one of {', '.join(DTYPES)}"),
         )
         for wrong, where, what, fix in problems:
             if wrong:
@@ -67,8 +71,8 @@ def plan(
 ) -> Iterator[list[Row]]:
     """Batches of rows to draw: round by round, and longest prompts first, so that little is padded.
 
-    lengths: tokens of each problem's context. missing: the sample ids to draw per task_id. The longest come first so that
-    a batch that does not fit into memory fails at once and not after hours.
+    lengths: tokens of each problem's context. missing: the sample ids to draw per task_id. The longest come first so
+    that a batch that does not fit into memory fails at once and not after hours.
     """
     per_round = settings.n_seq // settings.n_iter
     order = sorted(missing, key=lambda task_id: (-lengths[task_id], task_id))

@@ -15,7 +15,7 @@ from harness.prompts import PROMPT_FORMAT, before_completion, render, token_ids
 from harness.records import Problem, Sample
 from harness.sampling.models import model_fingerprint, resolve_model
 from harness.sampling.settings import Row, SamplingSettings, plan
-from harness.store import AppendFile, Manifest, read_rows, write_rows
+from harness.store import AppendFile, Manifest, locked, read_rows, write_rows
 
 if TYPE_CHECKING:
     from harness.sampling.backend import Start, TransformersSampler, Written
@@ -32,19 +32,32 @@ def sample(
     overwrite: bool = False,
     file_name: str = "samples.jsonl",
 ) -> None:
-    """Append the samples that `folder/file_name` lacks, each as soon as it is written. The caller holds the folder's lock.
+    """Append the samples that `folder/file_name` lacks, each once it is written.
 
-    Rows are known by (model_name, task_id, sample_id); several models may share a file. model_name: default the last part
-    of model_path. overwrite: this model's rows are taken out first. A problem whose context leaves no room for
-    max_new_tokens in the model is left out, with a warning, and named in the manifest (facts of stage `sample:<model>`).
+    Rows are known by (model_name, task_id, sample_id); several models may share a file. model_name: default the last
+    part of model_path. overwrite: this model's rows are taken out first. A problem whose context leaves no room for
+    max_new_tokens is left out, with a warning, and named in the manifest (`skipped` in stage `sample:<model_name>`).
     Raises UserError if rows of this model are there that were made with other settings or other weights.
     """
-    name = model_name or Path(model_path).name
+    with locked(folder):
+        _sample_missing(
+            problems, settings, folder / file_name, model_path, model_name or Path(model_path).name, reporter, overwrite
+        )
+
+
+def _sample_missing(
+    problems: Sequence[Problem],
+    settings: SamplingSettings,
+    path: Path,
+    model_path: str,
+    name: str,
+    reporter: Reporter,
+    overwrite: bool,
+) -> None:
     stage = f"sample:{name}"
-    path = folder / file_name
     model = resolve_model(model_path, reporter)
-    manifest = Manifest(folder)
-    manifest.begin(stage, _recorded(settings, model_path, model_fingerprint(model)), overwrite=overwrite)
+    manifest = Manifest(path.parent)
+    manifest.begin(stage, _recorded(settings, model_fingerprint(model)), overwrite=overwrite)
     if overwrite:
         write_rows(path, [row for row in read_rows(path, Sample) if row.model != name])
         manifest.note(stage, seconds=0.0, tokens=0)
@@ -54,11 +67,11 @@ def sample(
         return
     from harness.sampling.backend import TransformersSampler  # noqa: PLC0415  (torch takes seconds to import)
 
-    sampler = TransformersSampler(model)
+    sampler = TransformersSampler(model, dtype=settings.dtype)
     starts = _starts(problems, missing, sampler)
     skipped = _too_long(starts, settings, sampler)
     if skipped:
-        reporter.warn(f"{len(skipped)} problems leave no room for {settings.max_new_tokens} tokens: {', '.join(skipped)}")
+        reporter.warn(f"no room for {settings.max_new_tokens} tokens in {len(skipped)} problems: {', '.join(skipped)}")
     missing = {task_id: ids for task_id, ids in missing.items() if task_id not in skipped}
     recorded = manifest.stage(stage).get("facts", {})
     done = _Tally(seconds=float(recorded.get("seconds", 0.0)), tokens=int(recorded.get("tokens", 0)))
@@ -68,6 +81,7 @@ def sample(
         kinds = Counter(str(row.finish_reason) for row in read_rows(path, Sample) if row.model == name)
         manifest.note(
             stage,
+            model_path=model_path,
             seconds=round(done.seconds, 3),
             tokens=done.tokens,
             tokens_per_second=round(done.tokens / max(done.seconds, 1e-9), 1),
@@ -85,11 +99,11 @@ class _Tally:
         self.seconds, self.tokens = seconds, tokens
 
 
-def _recorded(settings: SamplingSettings, model_path: str, fingerprint: str) -> dict[str, Any]:
+def _recorded(settings: SamplingSettings, fingerprint: str) -> dict[str, Any]:
     """The settings that decide what a sample is. How the work is cut up (n_iter, batch_size) is not among them."""
     values = asdict(settings)
     del values["n_iter"], values["batch_size"]
-    return {**values, "model_path": model_path, "model_fingerprint": fingerprint, "prompt_format": PROMPT_FORMAT}
+    return {**values, "model_fingerprint": fingerprint, "prompt_format": PROMPT_FORMAT}
 
 
 def _missing(

@@ -1,5 +1,7 @@
-"""Blocks timed by the real sandbox: what is measured, what is flagged, what cannot be faked. No test here compares times
-more closely than a factor that noise does not reach."""
+"""Blocks timed by the real sandbox: what is measured, what is flagged, what cannot be faked.
+
+No test here compares times more closely than a factor that noise does not reach.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from sandbox.engine import EngineConfig, down, engine_url, privilege, process_is, start_daemon
+from sandbox.engine import EngineConfig, down, engine_url, live_daemon, privilege, process_is, start_daemon
 from sandbox.image import BASE_LABEL, ImageInfo, ensure_image, find_image
 
 pytestmark = pytest.mark.docker
@@ -68,6 +68,7 @@ def test_our_own_engine_starts_beside_a_stale_pid_file_and_only_it_is_stopped(
         assert engine_url(client) == second.url
     assert any("removing" in line for line in said)
     assert process_is(started.pid, "dockerd", started.start_time)
+    assert live_daemon(second) == started.pid
 
     assert down(second, said.append) is True
     assert not process_is(started.pid, "dockerd")

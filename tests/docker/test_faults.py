@@ -12,7 +12,15 @@ import time
 import pytest
 
 from sandbox import Job, Limits, Sandbox, SandboxError, Verdict
-from sandbox.container import LABEL, OWNER_LABEL, ContainerSpec, WardenContainer, create_options, lockdown_problems, owner
+from sandbox.container import (
+    LABEL,
+    OWNER_LABEL,
+    ContainerSpec,
+    WardenContainer,
+    create_options,
+    lockdown_problems,
+    owner,
+)
 from sandbox.engine import connect
 
 pytestmark = pytest.mark.docker

@@ -8,37 +8,156 @@ from sandbox import Integrity, Job, Limits, Sandbox, Termination, Verdict
 
 pytestmark = pytest.mark.docker
 
-TEST = "def check(candidate):\n    assert candidate(4) == 8\n    assert candidate(5) == 10\n"
-DOUBLE = "def f(x):\n    return 2 * x\n"
+TEST = """\
+def check(candidate):
+    assert candidate(4) == 8
+    assert candidate(5) == 10
+"""
+DOUBLE = """\
+def f(x):
+    return 2 * x
+"""
 
 ENDINGS = {
     "right": (DOUBLE, Verdict.PASSED, Termination.COMPLETED),
-    "wrong": ("def f(x):\n    return x\n", Verdict.WRONG, Termination.COMPLETED),
-    "raises": ("def f(x):\n    return 1 / 0\n", Verdict.ERROR, Termination.COMPLETED),
+    "wrong": (
+        """\
+def f(x):
+    return x
+""",
+        Verdict.WRONG,
+        Termination.COMPLETED,
+    ),
+    "raises": (
+        """\
+def f(x):
+    return 1 / 0
+""",
+        Verdict.ERROR,
+        Termination.COMPLETED,
+    ),
     "raises while loading": ("1 / 0\n" + DOUBLE, Verdict.ERROR, Termination.COMPLETED),
-    "not the function": ("def g(x):\n    return 2 * x\n", Verdict.ERROR, Termination.COMPLETED),
+    "not the function": (
+        """\
+def g(x):
+    return 2 * x
+""",
+        Verdict.ERROR,
+        Termination.COMPLETED,
+    ),
     "empty": ("", Verdict.ERROR, Termination.COMPLETED),
     "does not compile": ("def f(x:\n", Verdict.SYNTAX, Termination.COMPLETED),
     "lone surrogate": (DOUBLE + "# \ud800\n", Verdict.SYNTAX, Termination.COMPLETED),
     "NUL": (DOUBLE + "# \0\n", Verdict.SYNTAX, Termination.COMPLETED),
     "one million characters": (DOUBLE + "# " + "x" * 1_000_000, Verdict.PASSED, Termination.COMPLETED),
-    "endless loop": ("def f(x):\n    while True:\n        pass\n", Verdict.TIMEOUT_CPU, Termination.CPU_LIMIT),
-    "sleeps": ("import time\ndef f(x):\n    time.sleep(99)\n", Verdict.TIMEOUT_WALL, Termination.WALL_LIMIT),
-    "exits": ("import sys\nsys.exit(0)\n", Verdict.EARLY_EXIT, Termination.EXITED),
-    "exits in the call": ("def f(x):\n    raise SystemExit\n", Verdict.EARLY_EXIT, Termination.EXITED),
-    "exits for good": ("import os\ndef f(x):\n    os._exit(0)\n", Verdict.EARLY_EXIT, Termination.EXITED),
-    "kills itself": ("import os\ndef f(x):\n    os.kill(os.getpid(), 9)\n", Verdict.SIGNAL, Termination.SIGNALED),
-    "segfault": ("import ctypes\ndef f(x):\n    ctypes.string_at(0)\n", Verdict.SIGNAL, Termination.SIGNALED),
-    "prints without end": ("def f(x):\n    while True:\n        print('x' * 999)\n", Verdict.OUTPUT, Termination.OUTPUT_LIMIT),
-    "180 kB and right": ("def f(x):\n    print('x' * 90_000)\n    return 2 * x\n", Verdict.PASSED, Termination.COMPLETED),
-    "huge array": ("def f(x):\n    return len(bytearray(10**10))\n", Verdict.MEMORY, Termination.COMPLETED),
-    "endless iterator": ("def f(x):\n    while True:\n        yield x\n", Verdict.ERROR, Termination.COMPLETED),
-    "nested 10**6 deep": (
-        "def f(x):\n    a = []\n    for _ in range(10**6):\n        a = [a]\n    return a\n",
+    "endless loop": (
+        """\
+def f(x):
+    while True:
+        pass
+""",
+        Verdict.TIMEOUT_CPU,
+        Termination.CPU_LIMIT,
+    ),
+    "sleeps": (
+        """\
+import time
+def f(x):
+    time.sleep(99)
+""",
+        Verdict.TIMEOUT_WALL,
+        Termination.WALL_LIMIT,
+    ),
+    "exits": (
+        """\
+import sys
+sys.exit(0)
+""",
+        Verdict.EARLY_EXIT,
+        Termination.EXITED,
+    ),
+    "exits in the call": (
+        """\
+def f(x):
+    raise SystemExit
+""",
+        Verdict.EARLY_EXIT,
+        Termination.EXITED,
+    ),
+    "exits for good": (
+        """\
+import os
+def f(x):
+    os._exit(0)
+""",
+        Verdict.EARLY_EXIT,
+        Termination.EXITED,
+    ),
+    "kills itself": (
+        """\
+import os
+def f(x):
+    os.kill(os.getpid(), 9)
+""",
+        Verdict.SIGNAL,
+        Termination.SIGNALED,
+    ),
+    "segfault": (
+        """\
+import ctypes
+def f(x):
+    ctypes.string_at(0)
+""",
+        Verdict.SIGNAL,
+        Termination.SIGNALED,
+    ),
+    "prints without end": (
+        """\
+def f(x):
+    while True:
+        print('x' * 999)
+""",
+        Verdict.OUTPUT,
+        Termination.OUTPUT_LIMIT,
+    ),
+    "180 kB and right": (
+        """\
+def f(x):
+    print('x' * 90_000)
+    return 2 * x
+""",
+        Verdict.PASSED,
+        Termination.COMPLETED,
+    ),
+    "huge array": (
+        """\
+def f(x):
+    return len(bytearray(10**10))
+""",
+        Verdict.MEMORY,
+        Termination.COMPLETED,
+    ),
+    "endless iterator": (
+        """\
+def f(x):
+    while True:
+        yield x
+""",
         Verdict.ERROR,
         Termination.COMPLETED,
     ),
-}  # fmt: skip
+    "nested 10**6 deep": (
+        """\
+def f(x):
+    a = []
+    for _ in range(10**6):
+        a = [a]
+    return a
+""",
+        Verdict.ERROR,
+        Termination.COMPLETED,
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -59,40 +178,104 @@ def test_each_ending_is_judged_and_the_next_run_is_clean(sandbox):
 
 
 def test_limits_bound_what_a_run_uses(sandbox):
-    loop = sandbox.run(Job("while True:\n    pass\n", TEST, "f"))
+    loop = sandbox.run(
+        Job(
+            """\
+while True:
+    pass
+""",
+            TEST,
+            "f",
+        )
+    )
     assert 1.0e9 <= loop.cpu_ns < 1.5e9
-    flood = sandbox.run(Job("while True:\n    print('x' * 10_000)\n", TEST, "f"))
+    flood = sandbox.run(
+        Job(
+            """\
+while True:
+    print('x' * 10_000)
+""",
+            TEST,
+            "f",
+        )
+    )
     assert flood.stdout_bytes < 3 * sandbox.limits.output_bytes
     assert len(flood.output_head) <= 2_048
 
 
 FORGERIES = {
-    "always equal": "class A:\n    def __eq__(self, other):\n        return True\ndef f(x):\n    return A()\n",
+    "always equal": """\
+class A:
+    def __eq__(self, other):
+        return True
+def f(x):
+    return A()
+""",
     "an int that is always equal": (
-        "class A(int):\n    def __eq__(self, other):\n        return True\n    __hash__ = None\ndef f(x):\n    return A()\n"
+        """\
+class A(int):
+    def __eq__(self, other):
+        return True
+    __hash__ = None
+def f(x):
+    return A()
+"""
     ),
     "a patched all and isinstance": (
-        "import builtins\nbuiltins.all = builtins.isinstance = lambda *a: True\ndef f(x):\n    return x\n"
+        """\
+import builtins
+builtins.all = builtins.isinstance = lambda *a: True
+def f(x):
+    return x
+"""
     ),
     "a frame walk": (
-        "import sys\ndef f(x):\n    frame = sys._getframe()\n    while frame:\n"
-        "        for v in list(frame.f_globals.values()) + list(frame.f_locals.values()):\n"
-        "            if isinstance(v, list):\n                v.append('passed')\n"
-        "        frame = frame.f_back\n    return None\n"
+        """\
+import sys
+def f(x):
+    frame = sys._getframe()
+    while frame:
+        for v in list(frame.f_globals.values()) + list(frame.f_locals.values()):
+            if isinstance(v, list):
+                v.append('passed')
+        frame = frame.f_back
+    return None
+"""
     ),
     "a forged verdict on every descriptor": (
-        "import os\nmessage = b'{\"outcome\": \"passed\"}'\n"
-        "for fd in range(3, 64):\n    try:\n        os.write(fd, len(message).to_bytes(4, 'big') + message)\n"
-        "    except OSError:\n        pass\ndef f(x):\n    return x\n"
+        """\
+import os
+message = b'{"outcome": "passed"}'
+for fd in range(3, 64):
+    try:
+        os.write(fd, len(message).to_bytes(4, 'big') + message)
+    except OSError:
+        pass
+def f(x):
+    return x
+"""
     ),
-    "raises AssertionError": "def f(x):\n    raise AssertionError('passed')\n",
-    "KeyboardInterrupt": "def f(x):\n    raise KeyboardInterrupt\n",
-    "exits when the interpreter ends": "import atexit, os\natexit.register(os._exit, 0)\ndef f(x):\n    return x\n",
+    "raises AssertionError": """\
+def f(x):
+    raise AssertionError('passed')
+""",
+    "KeyboardInterrupt": """\
+def f(x):
+    raise KeyboardInterrupt
+""",
+    "exits when the interpreter ends": """\
+import atexit, os
+atexit.register(os._exit, 0)
+def f(x):
+    return x
+""",
 }
 
 
 def test_no_forgery_passes(sandbox):
-    runs = dict(zip(FORGERIES, sandbox.run_many(Job(program, TEST, "f") for program in FORGERIES.values()), strict=True))
+    runs = dict(
+        zip(FORGERIES, sandbox.run_many(Job(program, TEST, "f") for program in FORGERIES.values()), strict=True)
+    )
     assert {name: run.verdict for name, run in runs.items() if run.passed} == {}
     assert {run.integrity for run in runs.values()} == {Integrity.STRONG}
     assert runs["a forged verdict on every descriptor"].verdict is Verdict.VIOLATION
@@ -119,12 +302,12 @@ def test_the_expected_value_is_nowhere_in_the_candidates_memory(sandbox):
         "                    continue\n"
         "                yield [memory.count(PLANTED.encode()) > 0, memory.count(WANTED.encode() + b'!') > 0]\n"
     )
-    test = (
-        "def check(candidate):\n"
-        "    found = list(candidate())\n"
-        "    assert any(planted for planted, _ in found), 'the search did not work'\n"
-        "    assert not any(wanted for _, wanted in found), 'expected-by-the-test!'\n"
-    )
+    test = """\
+def check(candidate):
+    found = list(candidate())
+    assert any(planted for planted, _ in found), 'the search did not work'
+    assert not any(wanted for _, wanted in found), 'expected-by-the-test!'
+"""
     run = sandbox.run(Job(program, test, "f"))
     if run.verdict is Verdict.ERROR and "Permission" in run.message:
         return  # a process that has dropped its uid may not even read its own memory this way
@@ -132,56 +315,121 @@ def test_the_expected_value_is_nowhere_in_the_candidates_memory(sandbox):
 
 
 def test_a_second_answer_is_a_violation(sandbox):
-    program = (
-        "import os\ndef f(x):\n    if x == 4:\n        return 8\n"
-        "    value = b'10'\n    frame = b'R' + len(value).to_bytes(4, 'big') + value\n"
-        "    os.write(4, len(frame).to_bytes(4, 'big') + frame)\n    return 10\n"
-    )
+    program = """\
+import os
+def f(x):
+    if x == 4:
+        return 8
+    value = b'10'
+    frame = b'R' + len(value).to_bytes(4, 'big') + value
+    os.write(4, len(frame).to_bytes(4, 'big') + frame)
+    return 10
+"""
     assert sandbox.run(Job(program, TEST, "f")).verdict is Verdict.VIOLATION
 
 
 # What the candidate can find out or reach; the program answers, the test only makes it run.
-PROBE = "def check(candidate):\n    assert candidate() == {expected!r}\n"
+PROBE = """\
+def check(candidate):
+    assert candidate() == {expected!r}
+"""
 PROBES = {
     "its own uid, for good": (
-        "import os\ndef f():\n    try:\n        os.setuid(0)\n    except PermissionError:\n"
-        "        return min(os.getresuid()) > 9_999\n",
+        """\
+import os
+def f():
+    try:
+        os.setuid(0)
+    except PermissionError:
+        return min(os.getresuid()) > 9_999
+""",
         True,
     ),
     "no capability": (
-        "def f():\n    return [l.split()[1] for l in open('/proc/self/status') if l.startswith('CapEff')]\n",
+        """\
+def f():
+    return [l.split()[1] for l in open('/proc/self/status') if l.startswith('CapEff')]
+""",
         ["0000000000000000"],
     ),
     "no way to signal or read the others": (
-        "import os\ndef f():\n    seen = []\n    for pid in [p for p in os.listdir('/proc') if p.isdigit()]:\n"
-        "        if int(pid) == os.getpid():\n            continue\n"
-        "        for attempt in (lambda: os.kill(int(pid), 0), lambda: open(f'/proc/{pid}/environ').read(),\n"
-        "                        lambda: open(f'/proc/{pid}/mem', 'rb'), lambda: os.listdir(f'/proc/{pid}/fd')):\n"
-        "            try:\n                attempt()\n                seen.append(pid)\n            except PermissionError:\n"
-        "                pass\n    return seen\n",
+        """\
+import os
+def f():
+    seen = []
+    for pid in [p for p in os.listdir('/proc') if p.isdigit()]:
+        if int(pid) == os.getpid():
+            continue
+        for attempt in (lambda: os.kill(int(pid), 0), lambda: open(f'/proc/{pid}/environ').read(),
+                        lambda: open(f'/proc/{pid}/mem', 'rb'), lambda: os.listdir(f'/proc/{pid}/fd')):
+            try:
+                attempt()
+                seen.append(pid)
+            except PermissionError:
+                pass
+    return seen
+""",
         [],
     ),
     "no network": (
-        "import socket\ndef f():\n    try:\n        socket.create_connection(('1.1.1.1', 53), 1)\n    except OSError as e:\n"
-        "        return type(e).__name__\n",
+        """\
+import socket
+def f():
+    try:
+        socket.create_connection(('1.1.1.1', 53), 1)
+    except OSError as e:
+        return type(e).__name__
+""",
         "OSError",
     ),
     "no writing outside the scratch folder": (
-        "import os\ndef f():\n    written = []\n    for folder, _, _ in os.walk('/'):\n"
-        "        if folder.startswith(('/proc', '/sys')):\n            continue\n        try:\n"
-        "            open(folder + '/x', 'w')\n            written.append(folder)\n        except OSError:\n            pass\n"
-        "    return written\n",
+        """\
+import os
+def f():
+    written = []
+    for folder, _, _ in os.walk('/'):
+        if folder.startswith(('/proc', '/sys')):
+            continue
+        try:
+            open(folder + '/x', 'w')
+            written.append(folder)
+        except OSError:
+            pass
+    return written
+""",
         ["/scratch"],
     ),
-    "an empty environment": ("import os\ndef f():\n    return dict(os.environ)\n", {}),
-    "only its own descriptors": ("import os\ndef f():\n    return len(os.listdir('/proc/self/fd'))\n", 6),
+    "an empty environment": (
+        """\
+import os
+def f():
+    return dict(os.environ)
+""",
+        {},
+    ),
+    "only its own descriptors": (
+        """\
+import os
+def f():
+    return len(os.listdir('/proc/self/fd'))
+""",
+        6,
+    ),
     "no setuid program": (
-        "import os, stat\ndef f():\n    found = []\n    for folder, _, files in os.walk('/usr'):\n        for name in files:\n"
-        "            mode = os.lstat(os.path.join(folder, name)).st_mode\n"
-        "            if stat.S_ISREG(mode) and mode & 0o6000:\n                found.append(name)\n    return found\n",
+        """\
+import os, stat
+def f():
+    found = []
+    for folder, _, files in os.walk('/usr'):
+        for name in files:
+            mode = os.lstat(os.path.join(folder, name)).st_mode
+            if stat.S_ISREG(mode) and mode & 0o6000:
+                found.append(name)
+    return found
+""",
         [],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PROBES)
@@ -192,19 +440,32 @@ def test_what_a_candidate_can_reach(sandbox, name):
 
 
 def test_nothing_is_left_for_the_next_run(sandbox):
-    leave = (
-        "import os, subprocess\ndef f():\n    os.makedirs('a/b/c')\n    open('a/b/c/x', 'w').write('hello')\n"
-        "    os.chmod('a/b/c', 0)\n    os.chmod('a', 0)\n"
-        "    for _ in range(5):\n        if os.fork() == 0:\n            os.setsid()\n            while True:\n                pass\n"
-        "    return len(os.listdir('/scratch'))\n"
-    )
-    look = (
-        "import os\ndef f():\n    mine = os.getuid()\n    def uid(pid):\n        try:\n"
-        "            return [int(l.split()[1]) for l in open(f'/proc/{pid}/status') if l.startswith('Uid')][0]\n"
-        "        except OSError:\n            return -1\n"
-        "    others = [p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid() and uid(p) == mine]\n"
-        "    return [os.listdir('/scratch'), others]\n"
-    )
+    leave = """\
+import os, subprocess
+def f():
+    os.makedirs('a/b/c')
+    open('a/b/c/x', 'w').write('hello')
+    os.chmod('a/b/c', 0)
+    os.chmod('a', 0)
+    for _ in range(5):
+        if os.fork() == 0:
+            os.setsid()
+            while True:
+                pass
+    return len(os.listdir('/scratch'))
+"""
+    look = """\
+import os
+def f():
+    mine = os.getuid()
+    def uid(pid):
+        try:
+            return [int(l.split()[1]) for l in open(f'/proc/{pid}/status') if l.startswith('Uid')][0]
+        except OSError:
+            return -1
+    others = [p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid() and uid(p) == mine]
+    return [os.listdir('/scratch'), others]
+"""
     for core in sandbox.cores:
         with Sandbox(cores=[core], limits=sandbox.limits) as one:
             left = one.run(Job(leave, PROBE.format(expected=1), "f"))
@@ -214,28 +475,79 @@ def test_nothing_is_left_for_the_next_run(sandbox):
 
 
 TESTS_THAT_NEED_CARE = {
-    "by the function's own name": ("def check(candidate):\n    assert f(4) == 8\n", DOUBLE, Integrity.STRONG),
+    "by the function's own name": (
+        """\
+def check(candidate):
+    assert f(4) == 8
+""",
+        DOUBLE,
+        Integrity.STRONG,
+    ),
     "changed in place": (
-        "def check(candidate):\n    x = [3, 1, 2]\n    candidate(x)\n    assert x == [1, 2, 3]\n",
-        "def f(x):\n    x.sort()\n",
+        """\
+def check(candidate):
+    x = [3, 1, 2]
+    candidate(x)
+    assert x == [1, 2, 3]
+""",
+        """\
+def f(x):
+    x.sort()
+""",
         Integrity.STRONG,
     ),
     "an expected exception": (
-        "def check(candidate):\n    try:\n        candidate(4)\n    except ValueError as e:\n        assert 'no' in str(e)\n"
-        "    else:\n        assert False\n",
-        "def f(x):\n    raise ValueError('no')\n",
+        """\
+def check(candidate):
+    try:
+        candidate(4)
+    except ValueError as e:
+        assert 'no' in str(e)
+    else:
+        assert False
+""",
+        """\
+def f(x):
+    raise ValueError('no')
+""",
         Integrity.STRONG,
     ),
-    "a generator": ("def check(candidate):\n    assert list(candidate(3)) == [0, 1, 2]\n", "def f(x):\n    yield from range(x)\n", Integrity.STRONG),
-    "a test that passes a function": (
-        "def check(candidate):\n    assert candidate(lambda x: x + 1) == 5\n", "def f(g):\n    return g(4)\n", Integrity.WEAK,
+    "a generator": (
+        """\
+def check(candidate):
+    assert list(candidate(3)) == [0, 1, 2]
+""",
+        """\
+def f(x):
+    yield from range(x)
+""",
+        Integrity.STRONG,
     ),
-    "a test that uses what only the solution defines": (
-        "def check(candidate):\n    assert candidate(helper(2)) == 8\n",
-        "def helper(x):\n    return 2 * x\ndef f(x):\n    return 2 * x\n",
+    "a test that passes a function": (
+        """\
+def check(candidate):
+    assert candidate(lambda x: x + 1) == 5
+""",
+        """\
+def f(g):
+    return g(4)
+""",
         Integrity.WEAK,
     ),
-}  # fmt: skip
+    "a test that uses what only the solution defines": (
+        """\
+def check(candidate):
+    assert candidate(helper(2)) == 8
+""",
+        """\
+def helper(x):
+    return 2 * x
+def f(x):
+    return 2 * x
+""",
+        Integrity.WEAK,
+    ),
+}
 
 
 @pytest.mark.parametrize("name", TESTS_THAT_NEED_CARE)
@@ -249,9 +561,24 @@ def test_tests_that_need_care_are_split_where_they_can_be(sandbox, name):
 def test_helpers_of_the_prompt_are_the_prompts_own(sandbox):
     """The solution cannot replace a helper that the test takes from the prompt."""
     prompt = 'def helper(x):\n    return 2 * x\n\n\ndef f(x):\n    """Return what helper undoes."""\n'
-    test = "def check(candidate):\n    assert helper(candidate(4)) == 4\n"
+    test = """\
+def check(candidate):
+    assert helper(candidate(4)) == 4
+"""
     honest = sandbox.run(Job(prompt + "    return x // 2\n", test, "f", prompt))
-    liar = sandbox.run(Job(prompt + "    return x\n\nhelper = lambda x: 4\n", test, "f", prompt))
+    liar = sandbox.run(
+        Job(
+            prompt
+            + """\
+    return x
+
+helper = lambda x: 4
+""",
+            test,
+            "f",
+            prompt,
+        )
+    )
     assert (honest.verdict, honest.integrity) == (Verdict.PASSED, Integrity.STRONG)
     assert (liar.verdict, liar.integrity) == (Verdict.WRONG, Integrity.STRONG)
 

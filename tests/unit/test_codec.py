@@ -79,8 +79,9 @@ def test_any_bytes_decode_or_are_refused(data):
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from([*codec._UNPACKERS, "?"]), inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*codec._UNPACKERS, "?"]), inner, max_size=2)
+    ),
     max_leaves=10,
 )
 
@@ -201,6 +202,13 @@ def test_any_result_frame_splits_or_is_refused(data):
 
 
 def test_dates_decimals_and_fractions_keep_their_exact_value():
-    values = [date(2024, 2, 29), datetime(2024, 1, 1, 1, 2, 3, 4), time(1, 2), timedelta(-1, 5, 7), Decimal("1.10"), Fraction(-3, 9)]
+    values = [
+        date(2024, 2, 29),
+        datetime(2024, 1, 1, 1, 2, 3, 4),
+        time(1, 2),
+        timedelta(-1, 5, 7),
+        Decimal("1.10"),
+        Fraction(-3, 9),
+    ]
     assert codec.decode(codec.encode(values)) == values
     assert str(codec.decode(codec.encode(Decimal("1.10")))) == "1.10"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import pytest
+
+from harness import records
 
 ROOT = Path(__file__).resolve().parents[2]
 GUEST = sorted((ROOT / "sandbox" / "guest").rglob("*.py"))
@@ -58,3 +61,15 @@ def test_help_does_not_wait_for_the_docker_sdk() -> None:
     code = "import sys, harness.cli.app; print('docker' in sys.modules, 'numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_every_field_of_a_record_is_described() -> None:
+    text = (ROOT / "docs" / "results.md").read_text()
+    missing = [
+        f"{name}.{field.name}"
+        for name, kind in vars(records).items()
+        if is_dataclass(kind) and name not in ("Problem", "ProblemLabels")
+        for field in fields(kind)
+        if f"`{field.name}`" not in text and f"`.{field.name}`" not in text
+    ]
+    assert missing == []

@@ -21,6 +21,7 @@ from sandbox.engine import (
     connect,
     daemon_command,
     down,
+    live_daemon,
     main,
     process_is,
     read_record,
@@ -121,6 +122,7 @@ def test_pid_files_of_the_dead_of_others_and_with_rubbish_are_stale(
     for pid, text in ((config.pid_file, str(sleeper.pid)), (containerd, "rubbish")):
         pid.write_text(text)
     assert stale_pid_files(config) == [config.pid_file, containerd]
+    assert live_daemon(config) is None
 
 
 def test_down_leaves_a_process_alone_that_is_not_our_daemon(
