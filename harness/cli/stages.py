@@ -129,8 +129,7 @@ def sample(where: Where, how: Drawing, tell: Reporter, *, overwrite: bool, dry_r
             continue
         from harness.sampling.stage import sample as draw
 
-        with locked(folder):
-            draw(problems, settings, folder, model_path=how.model_path, reporter=tell, overwrite=overwrite)
+        draw(problems, settings, folder, model_path=how.model_path, reporter=tell, overwrite=overwrite)
         tell.say(f"samples: {folder / SAMPLES}")
 
 
