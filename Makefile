@@ -6,8 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 
 BIN := .venv/bin
 CLI := $(BIN)/code-optimise
-# `python -m` warns where a package's __init__ has loaded the module already; here it always has.
-SANDBOX := $(BIN)/python -W ignore::RuntimeWarning:runpy -m sandbox
+SANDBOX := $(BIN)/python -m sandbox
 
 # Some systems set TEMP to a folder; that is not our sampling temperature.
 ifneq (,$(findstring environment,$(origin TEMP)))
@@ -42,11 +41,11 @@ setup: .venv-ready engine image ## Install everything: Python packages, Docker e
 
 .PHONY: engine
 engine: .venv-ready
-	@$(SANDBOX).engine up
+	@$(SANDBOX) engine up
 
 .PHONY: image
 image: engine
-	@$(SANDBOX).image build$(if $(BASE), --base $(call quote,$(BASE)))
+	@$(SANDBOX) image build$(if $(BASE), --base $(call quote,$(BASE)))
 
 .PHONY: doctor
 doctor: .venv-ready ## Is this machine fit for isolated runs and honest timings? What to do about it
@@ -97,7 +96,7 @@ lint: .venv-ready ## Lint only
 
 .PHONY: engine-stop
 engine-stop: ## Stop the Docker engine if it was started here; any other is left alone
-	@if [ -x $(BIN)/python ]; then $(SANDBOX).engine down; fi
+	@if [ -x $(BIN)/python ]; then $(SANDBOX) engine down; fi
 
 .PHONY: image-gpu
 image-gpu: export CA := $(CA)

@@ -61,10 +61,10 @@ class ConsoleReporter:
         self.console = console or Console(stderr=True, highlight=False)
 
     def say(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        self.console.print(text, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        self.console.print(f"warning: {text}", style="yellow", markup=False)
+        self.console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
 
     @contextmanager
     def task(self, label: str, total: int, *, done: int = 0, unit: str = "") -> Iterator[Task]:

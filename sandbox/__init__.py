@@ -10,7 +10,7 @@
     with Sandbox(cores=[0]) as sb:
         print(sb.run(job).verdict)  # PASSED
 
-Needs a Docker engine and the image (`python -m sandbox.engine up`, `python -m sandbox.image build`). No ML imports.
+Needs a Docker engine and the image (`python -m sandbox engine up`, `python -m sandbox image build`). No ML imports.
 """
 
 from sandbox.api import Sandbox, timing_cores

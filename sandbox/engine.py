@@ -141,7 +141,7 @@ def connect(*, timeout: int = 60) -> docker.DockerClient:
     elif os.environ.get("DOCKER_HOST"):
         fix = "start the engine that DOCKER_HOST names, or unset DOCKER_HOST"
     else:
-        fix = f"`python -m sandbox.engine up` (make setup does it), or install Docker: {INSTALL_PAGE}"
+        fix = f"`python -m sandbox engine up` (make setup does it), or install Docker: {INSTALL_PAGE}"
     raise EngineError(f"no Docker engine answers; tried {', '.join(tried)}", fix=fix)
 
 
@@ -386,7 +386,7 @@ def status(say: Say = print) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m sandbox.engine", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m sandbox engine", description=__doc__)
     parser.add_argument("action", choices=["up", "down", "status"])
     action = parser.parse_args(arguments).action
     say: Say = lambda text: print(text, file=sys.stderr)  # noqa: E731
@@ -402,6 +402,3 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     return 0
 
-
-if __name__ == "__main__":
-    sys.exit(main())

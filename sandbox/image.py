@@ -273,7 +273,7 @@ def _follow(events: Iterator[Any]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m sandbox.image", description="Build the sandbox image.")
+    parser = argparse.ArgumentParser(prog="python -m sandbox image", description="Build the sandbox image.")
     parser.add_argument("action", choices=["build"])
     parser.add_argument("--base", help=f'an image, or "{DEBIAN_BASE}" for a base made from Debian\'s packages')
     options = parser.parse_args(arguments)
@@ -286,6 +286,3 @@ def main(arguments: list[str] | None = None) -> int:
     say(f"sandbox image {info.tag} ({'built' if info.built else 'up to date'}; base {info.base.partition('@')[0]})")
     return 0
 
-
-if __name__ == "__main__":
-    sys.exit(main())

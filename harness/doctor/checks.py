@@ -96,7 +96,7 @@ def image(facts: MachineFacts) -> Finding:
     if e.error:
         return _unknown("sandbox image", Group.ISOLATION)
     if e.image is None:
-        advice = "`make setup` builds it (or `python -m sandbox.image build`)"
+        advice = "`make setup` builds it (or `python -m sandbox image build`)"
         return Finding("sandbox image", Group.ISOLATION, Status.WARN, "not built for the present sources", advice)
     base = (e.base or "?").partition("@")[0]
     return Finding("sandbox image", Group.ISOLATION, Status.OK, f"{e.image.rpartition(':')[2]}, on {base}")

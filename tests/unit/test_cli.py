@@ -197,9 +197,9 @@ def test_make_takes_no_temporary_folder_for_a_temperature() -> None:
 
 
 def test_make_leaves_docker_out_only_when_told() -> None:
-    assert "sandbox.image build" in make("test")
-    assert "sandbox.image" not in make("test", env={"SKIP_DOCKER": "1"})
-    assert "sandbox.image build" in make("test", env={"SKIP_DOCKER": "0"})
+    assert "sandbox image build" in make("test")
+    assert "sandbox image" not in make("test", env={"SKIP_DOCKER": "1"})
+    assert "sandbox image build" in make("test", env={"SKIP_DOCKER": "0"})
 
 
 def test_make_lists_its_targets() -> None:
