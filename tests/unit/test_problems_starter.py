@@ -48,7 +48,7 @@ def test_prompt(problem: Problem) -> None:
     assert ast.get_docstring(function)
     assert len(function.body) == 1  # the docstring; no `pass`
     assert problem.prompt.startswith("def ")
-    assert problem.prompt.endswith('    """\n')
+    assert problem.prompt.endswith('"""\n')
     assert "\r" not in problem.prompt + problem.test
     assert max(map(len, (problem.prompt + problem.test).splitlines())) <= 120
 
@@ -65,7 +65,7 @@ def test_test(problem: Problem) -> None:
         assert set(called) <= {"candidate", "range", "list", "len", "sum", "str"}
 
 
-@EACH
+@pytest.mark.parametrize("problem", [p for p in PROBLEMS if ">>>" in p.prompt], ids=lambda problem: problem.entry_point)
 def test_the_docstring_example_is_the_first_assert(problem: Problem) -> None:
     [function] = ast.parse(problem.prompt).body
     [example] = doctest.DocTestParser().get_examples(ast.get_docstring(function) or "")  # type: ignore[arg-type]
