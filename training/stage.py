@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -78,6 +79,7 @@ def train(
         "model": _model_identity(model_path),
         "train": _digest(train_rows),
         "validation": _digest(validation_rows) if validation_rows else None,
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),  # they share the batches: another number, another order
     }
     if not overwrite and (out / SUMMARY).exists() and Manifest(out).stage(STAGE).get("settings") == settings:
         reporter.say(f"{config.name}: trained before")
@@ -189,6 +191,8 @@ def _tell(
             where=str(train_rows),
             fix="sample more (--n_seq, --temp), or choose another --task or a larger max_length",
         )
+    if os.environ.get("RANK", "0") != "0":  # one process of `accelerate launch` speaks for all
+        return
     reporter.say(f"train: {data.account}")
     if validation is not None:
         reporter.say(f"validation: {validation.account}")
