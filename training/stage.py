@@ -21,6 +21,7 @@ import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, Trainer
 
 from harness.errors import DataError, UserError
+from harness.fingerprint import model_fingerprint
 from harness.progress import Reporter
 from harness.store import Manifest, parse_row, read_json
 from training.callbacks import FiniteLossCallback, ProgressCallback
@@ -30,8 +31,6 @@ from training.outputs import CHECKPOINTS, STAGE, SUMMARY, TrainSummary, save_mod
 from training.quiet import quiet_libraries
 from training.selection import build_pool, lacks
 from training.trainers import arguments, build_trainer, precision
-
-SAMPLED_BLOCKS, BLOCK_BYTES = 64, 65536
 
 
 def plan(train_rows: Path, validation_rows: Path | None, config: TrainConfig, processes: int = 1) -> dict[str, Any]:
@@ -76,7 +75,7 @@ def train(
     """
     started = time.monotonic()
     settings = config.settings() | {
-        "model": _model_identity(model_path),
+        "model": model_fingerprint(model_path),
         "train": _digest(train_rows),
         "validation": _digest(validation_rows) if validation_rows else None,
         "processes": int(os.environ.get("WORLD_SIZE", "1")),  # they share the batches: another number, another order
@@ -134,25 +133,6 @@ def _digest(path: Path) -> str:
     if not path.exists():
         raise DataError("no merged data", where=str(path), fix="run `annotate` for this split first")
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-
-def _model_identity(model_path: Path | str) -> str:
-    """A Hub id as it is; for a folder, a digest of its configuration and of blocks all over its weights.
-
-    A folder's place is left out, so that a run goes on after the folder has moved.
-    """
-    folder = Path(model_path)
-    if not folder.is_dir():
-        return str(model_path)
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*.json")):
-        size = path.stat().st_size
-        digest.update(f"{path.name}:{size};".encode())
-        with path.open("rb") as stream:
-            for block in range(SAMPLED_BLOCKS):
-                stream.seek(block * size // SAMPLED_BLOCKS)
-                digest.update(stream.read(BLOCK_BYTES))
-    return digest.hexdigest()[:16]
 
 
 def _load_tokenizer(model_path: Path | str) -> PreTrainedTokenizerBase:

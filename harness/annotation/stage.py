@@ -9,12 +9,13 @@ from pathlib import Path
 from harness.annotation.executing import execute, latest_executions
 from harness.annotation.measuring import measure, passing_solutions
 from harness.annotation.settings import AnnotationSettings
+from harness.errors import UserError
 from harness.progress import Reporter
 from harness.records import MeasurementBlock, Problem, ProblemLabels, Sample
 from harness.store import Manifest, locked, read_rows
 from harness.timing.decisions import decide
 from harness.timing.schedule import current_blocks
-from sandbox import Sandbox
+from sandbox import Sandbox, allowed_cores
 
 SAMPLES, EXECUTIONS, MEASUREMENTS = "samples.jsonl", "executions.jsonl", "measurements.jsonl"
 
@@ -42,6 +43,11 @@ def annotate(
     cores: the cores to use; default: all that this process may use.
     Raises UserError for a folder annotated with other settings, SandboxError where the sandbox can't be had.
     """
+    foreign = sorted(set(settings.timing_cores or ()) - set(cores if cores is not None else allowed_cores()))
+    if foreign:
+        raise UserError(
+            f"cores {foreign} are not among the sandbox's", where="--timing_cores", fix="add them to --cores"
+        )
     with locked(folder):
         manifest = Manifest(folder)
         manifest.begin("annotate", settings.recorded(), overwrite=overwrite)

@@ -112,6 +112,7 @@ def annotate(
     root: o.Root = Path("runs"),
     seed: o.Seed = 1,
     cores: o.Cores = None,
+    timing_cores: o.TimingCores = None,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
 ) -> None:
@@ -122,7 +123,7 @@ def annotate(
     where = stages.Where(root, save_path, data_path, tuple(o.split_words(split)), limit, task_ids)
     if samples is not None:
         stages.import_file(where, samples, model_name, stages.reporter(), overwrite=overwrite, dry_run=dry_run)
-    used = stages.parse_cores(cores)
+    used = stages.Cores.parse(cores, timing_cores)
     stages.annotate(where, seed, used, stages.reporter(), overwrite=overwrite, dry_run=dry_run)
 
 
@@ -188,6 +189,7 @@ def evaluate(
     root: o.Root = Path("runs"),
     seed: o.Seed = 1,
     cores: o.Cores = None,
+    timing_cores: o.TimingCores = None,
     regen: o.Regen = o.Switch.FALSE,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
@@ -201,7 +203,7 @@ def evaluate(
         where,
         how,
         o.split_words(models) if models else None,
-        stages.parse_cores(cores),
+        stages.Cores.parse(cores, timing_cores),
         stages.reporter(),
         overwrite=overwrite or bool(regen),
         dry_run=dry_run,
@@ -231,6 +233,7 @@ def demo(
     root: o.Root = Path("runs"),
     seed: o.Seed = 1,
     cores: o.Cores = None,
+    timing_cores: o.TimingCores = None,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
 ) -> None:
@@ -238,7 +241,7 @@ def demo(
     from harness.cli import demo as d
     from harness.cli import stages
 
-    wanted = d.Demo(root, n_seq, temp, seed, limit, stages.parse_cores(cores))
+    wanted = d.Demo(root, n_seq, temp, seed, limit, stages.Cores.parse(cores, timing_cores))
     d.run(wanted, stages.reporter(), overwrite=overwrite, dry_run=dry_run)
 
 

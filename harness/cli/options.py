@@ -93,17 +93,24 @@ Cores = Annotated[
     str | None,
     typer.Option(
         "--cores",
-        help="CPU cores for the sandbox, e.g. 1,2,3; one of them is kept for the host side.",
+        help="CPU cores for the sandbox, e.g. 1,2,3.",
         show_default="all that this process may use",
+        rich_help_panel=RUN,
+    ),
+]
+TimingCores = Annotated[
+    str | None,
+    typer.Option(
+        "--timing_cores",
+        help="Those of them that time.",
+        show_default="all but the first, which is left to the host side",
         rich_help_panel=RUN,
     ),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Start over; without it, a run goes on.", rich_help_panel=RUN)
 ]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would be done, and stop.", rich_help_panel=RUN)
-]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.", rich_help_panel=RUN)]
 Samples = Annotated[
     Path | None,
     typer.Option(

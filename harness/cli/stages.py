@@ -93,23 +93,35 @@ class Drawing:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Cores of the sandbox, and those of them that time; None: no choice made."""
+
+    all: tuple[int, ...] | None = None
+    timing: tuple[int, ...] | None = None
+
+    @classmethod
+    def parse(cls, cores: str | None, timing: str | None) -> Cores:
+        return cls(parse_cores(cores, "--cores"), parse_cores(timing, "--timing_cores"))
+
+
 def reporter() -> ConsoleReporter:
     return ConsoleReporter()
 
 
-def parse_cores(text: str | None) -> list[int] | None:
-    """ "0,2-3" → [0, 2, 3]; None: no choice made."""
+def parse_cores(text: str | None, option: str) -> tuple[int, ...] | None:
+    """ "0,2-3" → (0, 2, 3); None: no choice made."""
     if text is None:
         return None
     cores: list[int] = []
     for part in text.replace(",", " ").split():
         first, dash, last = part.partition("-")
         if not first.isdigit() or (dash and not last.isdigit()):
-            raise UserError(f"{part!r} is not a core or a range of cores", where="--cores", fix="for example 1,2,4-7")
+            raise UserError(f"{part!r} is not a core or a range of cores", where=option, fix="for example 1,2,4-7")
         cores += range(int(first), int(last if dash else first) + 1)
     if not cores:
-        raise UserError("no core is named", where="--cores", fix="for example 1,2,4-7")
-    return list(dict.fromkeys(cores))
+        raise UserError("no core is named", where=option, fix="for example 1,2,4-7")
+    return tuple(dict.fromkeys(cores))
 
 
 # --- sample -----------------------------------------------------------------------------------------------------
@@ -133,9 +145,7 @@ def sample(where: Where, how: Drawing, tell: Reporter, *, overwrite: bool, dry_r
         tell.say(f"samples: {folder / SAMPLES}")
 
 
-def import_file(
-    where: Where, path: Path, model: str, tell: Reporter, *, overwrite: bool, dry_run: bool
-) -> None:
+def import_file(where: Where, path: Path, model: str, tell: Reporter, *, overwrite: bool, dry_run: bool) -> None:
     """Make samples.jsonl of every split from someone else's file; rows of no use go to rejected.jsonl."""
     from harness.imports import RejectedRow, import_samples
 
@@ -173,9 +183,7 @@ def import_file(
 # --- annotate, merge --------------------------------------------------------------------------------------------
 
 
-def annotate(
-    where: Where, seed: int, cores: Sequence[int] | None, tell: Reporter, *, overwrite: bool, dry_run: bool
-) -> None:
+def annotate(where: Where, seed: int, cores: Cores, tell: Reporter, *, overwrite: bool, dry_run: bool) -> None:
     from harness.annotation.settings import AnnotationSettings
     from harness.annotation.stage import annotate as judge_and_time
 
@@ -193,9 +201,9 @@ def annotate(
         summary = judge_and_time(
             problems,
             folder,
-            settings=AnnotationSettings(seed=seed),
+            settings=AnnotationSettings(seed=seed, timing_cores=cores.timing),
             reporter=tell,
-            cores=cores,
+            cores=cores.all,
             overwrite=overwrite,
         )
         print_counts(f"Verdicts, {split}", summary.verdicts)
@@ -250,6 +258,10 @@ def train(
 ) -> None:
     from training.config import load_config
 
+    if config_file is None:
+        config_file = recipe(model_path, str(overrides.get("optim") or "sft"))
+        if config_file is not None:
+            tell.say(f"settings: {config_file}")
     config = load_config(config_file, overrides)
     train_rows, validation_rows = (where.paths.datasets(split) / "merged.jsonl" for split in ("train", "validation"))
     if not train_rows.exists():
@@ -284,6 +296,12 @@ def train(
     tell.say(f"model: {out}")
 
 
+def recipe(model: str, optim: str) -> Path | None:
+    """The settings that come with the project for a built-in model."""
+    path = Path(__file__).resolve().parents[2] / "recipes" / Path(model).name / f"{optim}.yaml"
+    return path if path.exists() else None
+
+
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_plain(item)}" for key, item in value.items()) or "none"
@@ -297,7 +315,7 @@ def evaluate(
     where: Where,
     how: Drawing,
     names: Sequence[str] | None,
-    cores: Sequence[int] | None,
+    cores: Cores,
     tell: Reporter,
     *,
     overwrite: bool,
@@ -320,10 +338,10 @@ def evaluate(
         models,
         folder,
         sampling=how.settings(),
-        annotation=AnnotationSettings(seed=how.seed),
+        annotation=AnnotationSettings(seed=how.seed, timing_cores=cores.timing),
         request=_request(where, split),
         reporter=tell,
-        cores=cores,
+        cores=cores.all,
         overwrite=overwrite,
     )
     _show(results, folder, tell)

@@ -1,4 +1,4 @@
-"""The starter set: 100 small problems written for this project, with reference solutions of different speed.
+"""The starter set: 88 small problems written for this project, with reference solutions of different speed.
 
 They are as simple as a 135-million-parameter model can partly solve, so that the whole pipeline runs on a laptop.
 Each problem has at least two natural correct solutions, the quick one first. They are for tests and for people who

@@ -21,6 +21,7 @@ from harness.errors import UserError
 from harness.records import FinishReason
 from harness.sampling.cache import roomy_cache
 from harness.sampling.function_end import State, function_end
+from harness.sampling.quiet import without_bars
 from harness.sampling.settings import Row, SamplingSettings, chance
 
 _CANDIDATES = 64  # likeliest tokens that are looked at before all 50,000 are sorted
@@ -73,8 +74,9 @@ class TransformersSampler:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.dtype = _DTYPES.get(dtype) or (torch.float32 if self.device.type == "cpu" else torch.bfloat16)
         try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(model)
-            loaded: Any = AutoModelForCausalLM.from_pretrained(model, dtype=self.dtype)
+            with without_bars():
+                self.tokenizer: Any = AutoTokenizer.from_pretrained(model)
+                loaded: Any = AutoModelForCausalLM.from_pretrained(model, dtype=self.dtype)
         except (OSError, ValueError) as error:
             raise UserError(str(error), where=f"--model_path {model}", fix="check its name or folder") from error
         self.model = loaded.to(self.device).eval()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import importlib.util
 import os
 import re
@@ -17,8 +16,6 @@ from harness.progress import Reporter
 
 _GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_PROBES = 64  # places in a weights file that the fingerprint reads
-_PROBE_BYTES = 16384
 
 
 def resolve_model(model_path: str, reporter: Reporter) -> Path | str:
@@ -40,22 +37,6 @@ def resolve_model(model_path: str, reporter: Reporter) -> Path | str:
         where="--model_path",
         fix=f"give a built-in model ({', '.join(BUILTIN_MODELS)}), a model's folder, or a Hub id (org/name)",
     )
-
-
-def model_fingerprint(model: Path | str) -> str:
-    """16 hex digits that change when a local model is trained anew (from probes of its weights); a Hub id as it is."""
-    if isinstance(model, str):
-        return model
-    digest = hashlib.sha256()
-    for path in sorted(model.iterdir()):
-        if path.suffix in (".safetensors", ".bin", ".gguf"):
-            size = path.stat().st_size
-            digest.update(f"{path.name}:{size}:".encode())
-            with path.open("rb") as stream:
-                for probe in range(_PROBES):
-                    stream.seek(size * probe // _PROBES)
-                    digest.update(stream.read(_PROBE_BYTES))
-    return digest.hexdigest()[:16]
 
 
 def cache_folder() -> Path:
@@ -102,11 +83,10 @@ def _convert_smollm2(target: Path, reporter: Reporter) -> None:
     reporter.say(f"Converting the built-in model smollm2-135m, once (about 20 s and 540 MB, in {target.parent}) …")
     import torch  # noqa: PLC0415  (seconds to import, and only needed here)
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig  # noqa: PLC0415
-    from transformers.utils import logging  # noqa: PLC0415
 
-    had_bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
+    from harness.sampling.quiet import without_bars  # noqa: PLC0415
+
+    with without_bars():
         tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=_GGUF_FILE)
         model = AutoModelForCausalLM.from_pretrained(
             source, gguf_file=_GGUF_FILE, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
@@ -114,9 +94,6 @@ def _convert_smollm2(target: Path, reporter: Reporter) -> None:
         model.config.name_or_path = "smollm2-135m"
         model.save_pretrained(target)
         tokenizer.save_pretrained(target)
-    finally:
-        if had_bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 _CONVERTERS: dict[str, Callable[[Path, Reporter], None]] = {"smollm2-135m": _convert_smollm2}

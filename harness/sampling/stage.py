@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import DataError
+from harness.fingerprint import model_fingerprint
 from harness.progress import Reporter
 from harness.prompts import PROMPT_FORMAT, before_completion, render, token_ids
 from harness.records import Problem, Sample
-from harness.sampling.models import model_fingerprint, resolve_model
+from harness.sampling.models import resolve_model
 from harness.sampling.settings import Row, SamplingSettings, plan
 from harness.store import AppendFile, Manifest, locked, read_rows, write_rows
 

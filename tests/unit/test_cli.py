@@ -128,11 +128,11 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_core_lists() -> None:
-    assert stages.parse_cores(None) is None
-    assert stages.parse_cores("3, 0-2 2") == [3, 0, 1, 2]
+    assert stages.parse_cores(None, "--cores") is None
+    assert stages.parse_cores("3, 0-2 2", "--cores") == (3, 0, 1, 2)
     for wrong in ("", "-1", "1-", "a"):
         with pytest.raises(UserError):
-            stages.parse_cores(wrong)
+            stages.parse_cores(wrong, "--cores")
 
 
 def test_words_are_split_at_commas_and_space() -> None:

@@ -20,7 +20,7 @@ EACH = pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.
 
 
 def test_counts() -> None:
-    assert Counter(p.split for p in PROBLEMS) == {"train": 60, "validation": 16, "test": 24}
+    assert Counter(p.split for p in PROBLEMS) == {"train": 48, "validation": 16, "test": 24}
     assert [p.task_id for p in PROBLEMS] == list(SOLUTIONS)
 
 

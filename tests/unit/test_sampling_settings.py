@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UserError
+from harness.fingerprint import model_fingerprint
 from harness.progress import ConsoleReporter, Reporter
 from harness.sampling import models
-from harness.sampling.models import BUILTIN_MODELS, model_fingerprint, resolve_model
+from harness.sampling.models import BUILTIN_MODELS, resolve_model
 from harness.sampling.settings import Row, SamplingSettings, chance, plan
 
 
