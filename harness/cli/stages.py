@@ -258,14 +258,14 @@ def train(
 ) -> None:
     from training.config import load_config
 
+    train_rows, validation_rows = (where.paths.datasets(split) / "merged.jsonl" for split in ("train", "validation"))
+    if not train_rows.exists():
+        raise UserError("no training data", where=str(train_rows), fix="run `annotate` for the split train first")
     if config_file is None:
         config_file = recipe(model_path, str(overrides.get("optim") or "sft"))
         if config_file is not None:
             tell.say(f"settings: {config_file}")
     config = load_config(config_file, overrides)
-    train_rows, validation_rows = (where.paths.datasets(split) / "merged.jsonl" for split in ("train", "validation"))
-    if not train_rows.exists():
-        raise UserError("no training data", where=str(train_rows), fix="run `annotate` for the split train first")
     validation = validation_rows if validation_rows.exists() else None
     from harness.sampling.models import resolve_model
     from training.stage import plan
@@ -298,8 +298,8 @@ def train(
 
 def recipe(model: str, optim: str) -> Path | None:
     """The settings that come with the project for a built-in model."""
-    path = Path(__file__).resolve().parents[2] / "recipes" / Path(model).name / f"{optim}.yaml"
-    return path if path.exists() else None
+    path = Path(__file__).resolve().parents[2] / "recipes" / model / f"{optim}.yaml"
+    return path if "/" not in model and path.exists() else None
 
 
 def _plain(value: Any) -> str:

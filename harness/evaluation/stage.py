@@ -47,10 +47,11 @@ class EvaluationRequest:
 
 
 def trained_models(folder: Path) -> list[EvaluatedModel]:
-    """The finished models of an experiment, by name; a folder without a config.json is not finished."""
+    """The finished models of an experiment, SFT first, then by name; without a config.json one is not finished."""
     if not folder.is_dir():
         return []
-    finished = (path for path in sorted(folder.iterdir()) if (path / "config.json").exists())
+    by_kind = sorted(folder.iterdir(), key=lambda path: (not path.name.startswith("sft"), path.name))
+    finished = (path for path in by_kind if (path / "config.json").exists())
     return [EvaluatedModel(path.name, str(path)) for path in finished]
 
 

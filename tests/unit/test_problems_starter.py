@@ -25,7 +25,7 @@ def test_counts() -> None:
 
 
 def test_no_function_appears_twice() -> None:
-    assert len({p.entry_point for p in PROBLEMS}) == 100
+    assert len({p.entry_point for p in PROBLEMS}) == len(PROBLEMS)
     assert len({p.prompt for p in PROBLEMS}) == 100
     tests = [p.test for p in PROBLEMS]
     assert len(set(tests)) == 100
