@@ -51,13 +51,15 @@ def run(demo: Demo, tell: Reporter, *, overwrite: bool, dry_run: bool) -> None:
     stages.sample(learn, how, tell, overwrite=overwrite, dry_run=dry_run)
     tell.say("2 of 5: judge them in the sandbox, time the ones that pass, make training data")
     stages.annotate(learn, demo.seed, cores, tell, overwrite=overwrite, dry_run=dry_run)
-    tell.say("3 of 5: train on the fastest solutions (SFT) and on pairs (DPO)")
+    tell.say("3 of 5: train on the fastest solutions (SFT), and go on from there on pairs (DPO)")
+    model = MODEL
     for optim in OPTIMISATIONS:
-        overrides = {"optim": optim, "seed": demo.seed}
+        settings = stages.recipe(MODEL, optim)
         if dry_run:
-            tell.say(f"train {optim} with {stages.recipe(MODEL, optim)}")
+            tell.say(f"train {optim} with {settings}")
             continue
-        stages.train(learn, MODEL, None, overrides, tell, overwrite=overwrite, dry_run=False)
+        overrides = {"optim": optim, "seed": demo.seed}
+        model = str(stages.train(learn, model, settings, overrides, tell, overwrite=overwrite, dry_run=False))
     few = min(HUMAN_EVAL_PROBLEMS, demo.limit or HUMAN_EVAL_PROBLEMS)
     tell.say(f"4 of 5: compare on {few} problems of HumanEval")
     human_eval = demo.where("human_eval", "test", limit=few)

@@ -28,6 +28,7 @@ from harness.records import Problem, Sample
 from harness.store import Manifest, locked, read_rows, write_rows
 
 if TYPE_CHECKING:
+    from harness.annotation.settings import AnnotationSettings
     from harness.evaluation.results import Results
     from harness.evaluation.stage import EvaluatedModel, EvaluationRequest
     from harness.sampling.settings import SamplingSettings
@@ -222,12 +223,14 @@ def merge(where: Where, tell: Reporter) -> None:
 
 
 def _merge(where: Where, by_split: Mapping[str, Sequence[Problem]], tell: Reporter) -> None:
+    from harness.merging.stage import MergeStageSettings
     from harness.merging.stage import merge as merge_split
 
     for split, problems in by_split.items():
         samples, datasets = where.paths.samples(split), where.paths.datasets(split)
+        settings = MergeStageSettings(decisions=_annotated_with(samples).decision)
         with locked(samples), locked(datasets):
-            summary = merge_split(problems, samples, datasets, reporter=tell)
+            summary = merge_split(problems, samples, datasets, settings=settings, reporter=tell)
         share = summary.undecided_share
         print_counts(
             f"Merged, {split}",
@@ -255,7 +258,8 @@ def train(
     *,
     overwrite: bool,
     dry_run: bool,
-) -> None:
+) -> Path:
+    """Train one model; its folder."""
     from training.config import load_config
 
     train_rows, validation_rows = (where.paths.datasets(split) / "merged.jsonl" for split in ("train", "validation"))
@@ -276,7 +280,7 @@ def train(
         planned = plan(train_rows, validation, config)
         print_counts(f"train {config.name} into {out}", {k: _plain(v) for k, v in planned.items() if k != "settings"})
         print_counts("Settings", {k: _plain(v) for k, v in planned["settings"].items()})
-        return
+        return out
     with ExitStack() as stack:
         if os.environ.get("RANK", "0") == "0":  # of several processes that train together, the first holds the folder
             stack.enter_context(locked(out))
@@ -294,6 +298,7 @@ def train(
         },
     )
     tell.say(f"model: {out}")
+    return out
 
 
 def recipe(model: str, optim: str) -> Path | None:
@@ -359,18 +364,23 @@ def _chosen(found: Sequence[EvaluatedModel], names: Sequence[str] | None, where:
 
 
 def report(where: Where, tell: Reporter) -> None:
-    from harness.annotation.settings import AnnotationSettings
     from harness.evaluation.stage import report as write_report
 
     ((split, problems),) = where.problems().items()
     folder = where.paths.evals(split)
     models = list(dict.fromkeys(row.model for row in read_rows(folder / SAMPLES, Sample)))
     models.sort(key=lambda name: name != BASE)
-    # The settings that the measurements were made with, not today's defaults.
-    recorded = Manifest(folder).stage("annotate").get("settings", {})
-    annotation = TypeAdapter(AnnotationSettings).validate_python(recorded)
+    annotation = _annotated_with(folder)
     results = write_report(problems, models, folder, annotation=annotation, request=_request(where, split))
     _show(results, folder, tell)
+
+
+def _annotated_with(folder: Path) -> AnnotationSettings:
+    """The settings that a folder's measurements were made with, not today's defaults."""
+    from harness.annotation.settings import AnnotationSettings
+
+    recorded = Manifest(folder).stage("annotate").get("settings", {})
+    return TypeAdapter(AnnotationSettings).validate_python(recorded)
 
 
 def _request(where: Where, split: str) -> EvaluationRequest:
