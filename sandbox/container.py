@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import random
-import select
 import socket
 import struct
 import time
@@ -29,6 +28,7 @@ from sandbox.types import MIB, Limits
 LABEL = "code-optimise.sandbox"
 OWNER_LABEL = "code-optimise.owner"
 START_SECONDS = 60.0
+SEND_SECONDS = 30.0
 MAX_ANSWER_BYTES = 16 * MIB
 CONTAINER_OVERHEAD_BYTES = 768 * MIB  # warden, zygote and judge beside one candidate
 PIDS_OVERHEAD = 24
@@ -172,12 +172,12 @@ class WardenContainer:
         raw: socket.socket = getattr(attached, "_sock", attached)
         # The SDK's wrapper would close the socket when it is collected.
         self._attached = attached
-        raw.settimeout(None)
         return raw
 
     def send(self, request: Mapping[str, Any]) -> None:
         payload = json.dumps(request).encode("ascii")
         try:
+            self._socket.settimeout(SEND_SECONDS)
             self._socket.sendall(len(payload).to_bytes(4, "big") + payload)
         except OSError as error:
             raise ContainerDied(f"cannot be written to: {error}{self._last_words()}") from error
@@ -215,11 +215,11 @@ class WardenContainer:
     def _read_exactly(self, count: int, deadline: float) -> bytes:
         data = b""
         while len(data) < count:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._socket], [], [], left)[0]:
-                raise ContainerDied(f"no answer in time{self._last_words()}")
             try:
+                self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
                 chunk = self._socket.recv(count - len(data))
+            except TimeoutError as error:
+                raise ContainerDied(f"no answer in time{self._last_words()}") from error
             except OSError as error:
                 raise ContainerDied(f"cannot be read from: {error}") from error
             if not chunk:

