@@ -28,7 +28,7 @@ def test_no_function_appears_twice() -> None:
     assert len({p.entry_point for p in PROBLEMS}) == len(PROBLEMS)
     assert len({p.prompt for p in PROBLEMS}) == len(PROBLEMS)
     tests = [p.test for p in PROBLEMS]
-    assert len(set(tests)) == 100
+    assert len(set(tests)) == len(PROBLEMS)
     # The same body under another name would be the same problem in disguise.
     bodies = Counter(
         body
