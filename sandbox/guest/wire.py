@@ -7,6 +7,7 @@ import select
 
 HEADER_BYTES = 4
 MAX_FRAME_BYTES = 64 * 1024 * 1024
+AT_ONCE_BYTES = 1 << 16
 
 
 class FrameError(Exception):
@@ -54,3 +55,11 @@ def readable(fd: int, timeout_ms: int = 0) -> bool:
     poller = select.poll()
     poller.register(fd, select.POLLIN)
     return bool(poller.poll(timeout_ms))
+
+
+def frame_at_once(fd: int) -> bytes:
+    """A small frame that must have arrived whole: a sender that stalls in the middle cannot hold the warden up."""
+    data = os.read(fd, AT_ONCE_BYTES)
+    if data and int.from_bytes(data[:HEADER_BYTES], "big") != len(data) - HEADER_BYTES:
+        raise FrameError("not one whole frame")
+    return data[HEADER_BYTES:]
