@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import select
 import signal
 import socket
@@ -285,7 +284,6 @@ def main() -> None:
     # The protocol's stdout is kept under another number, so that no stray print can get into it.
     requests, answers = os.dup(0), os.dup(1)
     os.dup2(2, 1)
-    random.seed(0)
     warden: Warden | None = None
     while (frame := wire.receive_frame(requests)) is not None:
         request = json.loads(frame)
