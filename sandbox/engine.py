@@ -152,6 +152,12 @@ def engine_url(client: docker.DockerClient) -> str:
     return f"unix://{socket}" if socket else str(client.api.base_url)
 
 
+def maps_users(client: docker.DockerClient) -> bool:
+    """Whether the engine runs containers in user namespaces of their own (rootless, or userns-remap)."""
+    options = client.info().get("SecurityOptions") or []
+    return any(f"name={kind}" in option for option in options for kind in ("rootless", "userns"))
+
+
 def _short(error: Exception) -> str:
     text = str(error)
     for known in ("Permission denied", "Connection refused", "No such file", "timed out", "Name or service not known"):

@@ -19,7 +19,7 @@ from typing import Any
 
 from . import calls, codec, wire
 
-CONTROL_FD, CALLS_FD = 3, 4
+CALLS_FD, CONTROL_FD = 3, 4  # the second one only where the solution is timed
 MAX_COPIES_BYTES = 4 * 1024 * 1024  # encoded size of the argument copies prepared at a time
 
 Function = Callable[..., Any]
@@ -188,22 +188,20 @@ def serve_timing(code: types.CodeType, repeater: Repeater, recorded: list[tuple[
 
 
 def main() -> None:
-    """Entered by a fresh fork of the zygote after `lockdown`; the job arrives on the control socket."""
-    request = wire.receive_frame(CONTROL_FD)
-    if request is None:
+    """Entered by a fresh fork of the zygote after `lockdown`; the job arrives on the calls socket."""
+    frame = wire.receive_frame(CALLS_FD)
+    if frame is None:
         return
-    job = json.loads(request)
-    sys.argv = ["solution"]
-    os.environ.clear()
+    job, program = wire.unpack_job(frame)
     try:
-        os.chdir("/scratch")
+        os.chdir(job["scratch"])
     except OSError:
         os._exit(71)
     if "test" in job:
-        run_in_one_process(job)
+        run_in_one_process(job, program)
         return
     try:
-        code = compile(job["program"], "<solution>", "exec")
+        code = compile(program, "<solution>", "exec")
     except Exception as error:  # NUL bytes, lone surrogates and too deep nesting come as other types
         wire.send_frame(CALLS_FD, calls.SYNTAX + str(error).encode("utf-8", "replace")[:2_000])
         return
@@ -228,10 +226,10 @@ def _silence() -> None:
     os.dup2(null, 2)
 
 
-def run_in_one_process(job: dict[str, Any]) -> None:
+def run_in_one_process(job: dict[str, Any], program: str) -> None:
     """The fallback for a test that cannot be split: program and test together, marked `weak` by the warden."""
     try:
-        code = compile(job["program"], "<solution>", "exec")
+        code = compile(program, "<solution>", "exec")
     except Exception as error:
         _report("syntax", error)
         return

@@ -15,16 +15,13 @@ from typing import Any
 def arrange_descriptors(stdout: int | None, sockets: list[int]) -> None:
     """Make 0 /dev/null, 1 and 2 `stdout` (or /dev/null), 3… the given sockets; close everything else."""
     null = os.open("/dev/null", os.O_RDWR)
+    wanted = [null, null if stdout is None else stdout, null if stdout is None else stdout, *sockets]
     # Out of the way first, so that no dup2 below overwrites a descriptor that is still needed.
-    high = [os.dup(fd) for fd in (null, null if stdout is None else stdout, *sockets)]
-    base = max(high) + 1
-    high = [fcntl.fcntl(fd, fcntl.F_DUPFD, base) for fd in high]
-    os.dup2(high[0], 0)
-    os.dup2(high[1], 1)
-    os.dup2(high[1], 2)
-    for target, fd in enumerate(high[2:], start=3):
+    base = max(*wanted, len(wanted)) + 1
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD, base) for fd in wanted]
+    for target, fd in enumerate(high):
         os.dup2(fd, target)
-    os.closerange(3 + len(sockets), 1 << 16)
+    os.closerange(len(wanted), 1 << 16)
 
 
 def set_limits(limits: dict[str, Any]) -> None:
@@ -40,6 +37,7 @@ def set_limits(limits: dict[str, Any]) -> None:
         (resource.RLIMIT_MSGQUEUE, 0),
         (resource.RLIMIT_NICE, 0),
         (resource.RLIMIT_RTPRIO, 0),
+        (resource.RLIMIT_SIGPENDING, 128),
     ):
         resource.setrlimit(name, (value, value))
 
@@ -47,8 +45,9 @@ def set_limits(limits: dict[str, Any]) -> None:
 def become(uid: int, oom_score_adj: int) -> None:
     """A session of its own, first in line for the out-of-memory killer, and the uid for good."""
     os.setsid()
-    with open("/proc/self/oom_score_adj", "w") as stream:
-        stream.write(str(oom_score_adj))
+    fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+    os.write(fd, str(oom_score_adj).encode())
+    os.close(fd)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)

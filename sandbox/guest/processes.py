@@ -1,4 +1,4 @@
-"""The warden's side of the other roles: the zygote that forks them, the judge, the candidate."""
+"""The warden's side of the other roles: the zygote that forks them, the judges, the candidates."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ import socket
 import subprocess
 import sys
 import time
+from collections import OrderedDict
 from typing import Any
 
 from . import wire
+from .slots import Slot
 
 JUDGE_UID = 10_001
 HEAD_BYTES = 2_048  # of the candidate's output, kept for people
 PIPE_READ = 1 << 16
 JUDGE_LIMITS = {"memory_bytes": 1 << 30, "file_bytes": 0, "open_files": 64, "processes": 64, "cpu_seconds": 1 << 30}
+JUDGE_START_MS = 10_000
+IDLE_JUDGES = 12  # kept for tests that may come again
 
 _now = time.monotonic_ns
 
@@ -85,16 +89,16 @@ class Zygote:
 
 
 class Judge:
-    """The warden's side of a judge process that holds one test."""
+    """The warden's side of a judge process that holds one test. It serves one candidate at a time."""
 
     def __init__(self, zygote: Zygote, test: dict[str, str]) -> None:
-        self.test = test
         self._zygote = zygote
+        self.key = test_key(test)
         self.socket, theirs = socket.socketpair()
         self.pid = zygote.spawn("judge", JUDGE_UID, JUDGE_LIMITS, [theirs.fileno()], stdout=False, oom=500)
         theirs.close()
         wire.send_frame(self.socket.fileno(), json.dumps(test).encode("ascii"))
-        if not wire.readable(self.socket.fileno(), 10_000):
+        if not wire.readable(self.socket.fileno(), JUDGE_START_MS):
             raise Broken("the judge does not start")
         frame = wire.receive_frame(self.socket.fileno())
         if frame is None:
@@ -103,48 +107,117 @@ class Judge:
         self.broken = hello.get("broken", "")
         self.unresolved = hello.get("unresolved", [])
 
+    def judge(self, calls_fd: int, *, timed: bool) -> None:
+        """Hand it a candidate's calls socket. Its report will come on `socket`."""
+        try:
+            socket.send_fds(self.socket, [b"T" if timed else b"J"], [calls_fd])
+        except OSError as error:
+            raise Broken(f"the judge is gone: {error}") from error
+
     def stop(self) -> None:
         self.socket.close()
         os.kill(self.pid, signal.SIGKILL)
         self._zygote.reap(self.pid)
 
 
+def test_key(test: dict[str, str]) -> tuple[str, str, str]:
+    return test["test"], test["prompt"], test["entry_point"]
+
+
+class Judges:
+    """The judges of a zygote: at work, and idle ones by their test, the oldest let go first."""
+
+    def __init__(self, zygote: Zygote) -> None:
+        self._zygote = zygote
+        self._idle: OrderedDict[int, Judge] = OrderedDict()  # by pid, least recently used first
+        self._by_key: dict[tuple[str, str, str], list[Judge]] = {}
+        self.pids: set[int] = set()
+
+    def take(self, test: dict[str, str]) -> Judge:
+        """An idle judge that holds this test, or a new one. Raises BrokenTest, Broken."""
+        idle = self._by_key.get(test_key(test))
+        if idle:
+            judge = idle.pop()
+            del self._idle[judge.pid]
+        else:
+            judge = Judge(self._zygote, test)
+            self.pids.add(judge.pid)
+        if judge.broken:
+            self.give_back(judge)
+            raise BrokenTest(judge.broken)
+        return judge
+
+    def give_back(self, judge: Judge) -> None:
+        self._idle[judge.pid] = judge
+        self._by_key.setdefault(judge.key, []).append(judge)
+        if len(self._idle) > IDLE_JUDGES:
+            _, oldest = self._idle.popitem(last=False)
+            same = self._by_key[oldest.key]
+            same.remove(oldest)
+            if not same:
+                del self._by_key[oldest.key]
+            self.retire(oldest)
+
+    def retire(self, judge: Judge) -> None:
+        """End a judge that is not idle."""
+        self.pids.discard(judge.pid)
+        judge.stop()
+
+    def stop(self) -> None:
+        for judge in self._idle.values():
+            self.retire(judge)
+        self._idle.clear()
+        self._by_key.clear()
+
+
 class Candidate:
     """One candidate process and the warden's ends of what it holds."""
 
-    def __init__(self, zygote: Zygote, uid: int, limits: dict[str, Any], job: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        zygote: Zygote,
+        slot: Slot,
+        limits: dict[str, Any],
+        job: dict[str, Any],
+        program: str,
+        *,
+        role: str = "candidate",
+    ) -> None:
         self._zygote = zygote
+        timed = job["timed"]
         self.output, output_theirs = os.pipe()
-        self.control, control_theirs = socket.socketpair()
         self.calls, calls_theirs = socket.socketpair()
+        fds = [output_theirs, calls_theirs.fileno()]
+        self.control: socket.socket | None = None
+        if timed:
+            self.control, control_theirs = socket.socketpair()
+            fds.append(control_theirs.fileno())
         self.started = _now()
-        fds = [output_theirs, control_theirs.fileno(), calls_theirs.fileno()]
-        self.pid = zygote.spawn("candidate", uid, limits, fds, stdout=True, oom=1_000)
+        self.pid = zygote.spawn(role, slot.uid, limits, fds, stdout=True, oom=1_000)
         os.close(output_theirs)
-        control_theirs.close()
         calls_theirs.close()
+        if timed:
+            control_theirs.close()
         self.pidfd = os.pidfd_open(self.pid)
         self.output_bytes = 0
         self.head = b""
-        self._output_open = True
+        self.output_open = True
         os.set_blocking(self.output, False)
         # Trusted code reads this before it runs anything, so the write cannot be held up for long.
-        wire.send_frame(self.control.fileno(), json.dumps(job).encode("ascii"))
+        wire.send_frame(self.calls.fileno(), wire.pack_job(job, program))
 
     def drain(self) -> None:
-        while self._output_open:
+        while self.output_open:
             try:
                 data = os.read(self.output, PIPE_READ)
             except BlockingIOError:
                 return
-            self._output_open = bool(data)
+            self.output_open = bool(data)
             self.output_bytes += len(data)
             if len(self.head) < HEAD_BYTES:
                 self.head += data[: HEAD_BYTES - len(self.head)]
-
-    @property
-    def output_fd(self) -> int | None:
-        return self.output if self._output_open else None
+            if len(data) < PIPE_READ:
+                return
 
     def end(self) -> tuple[int, int, int]:
         """Kill and reap it; (wait status, CPU ns, peak resident bytes)."""
@@ -153,6 +226,7 @@ class Candidate:
         self.drain()
         for fd in (self.output, self.pidfd):
             os.close(fd)
-        self.control.close()
         self.calls.close()
+        if self.control:
+            self.control.close()
         return result

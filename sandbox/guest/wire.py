@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
+from typing import Any
 
 HEADER_BYTES = 4
 MAX_FRAME_BYTES = 64 * 1024 * 1024
@@ -63,3 +65,40 @@ def frame_at_once(fd: int) -> bytes:
     if data and int.from_bytes(data[:HEADER_BYTES], "big") != len(data) - HEADER_BYTES:
         raise FrameError("not one whole frame")
     return data[HEADER_BYTES:]
+
+
+def pack_job(job: dict[str, Any], program: str) -> bytes:
+    """What a candidate is given: its settings as JSON behind their length, then the program's text as it is."""
+    header = json.dumps(job).encode("ascii")
+    return len(header).to_bytes(HEADER_BYTES, "big") + header + program.encode("utf-8", "surrogatepass")
+
+
+def unpack_job(frame: bytes) -> tuple[dict[str, Any], str]:
+    end = HEADER_BYTES + int.from_bytes(frame[:HEADER_BYTES], "big")
+    return json.loads(frame[HEADER_BYTES:end]), frame[end:].decode("utf-8", "surrogatepass")
+
+
+class FrameReader:
+    """Whole frames from a descriptor, as far as they have arrived; `read` is called when there is something to read."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._buffer = bytearray()
+
+    def read(self) -> list[bytes] | None:
+        """The frames that are complete now, or None at the end of the stream."""
+        data = os.read(self.fd, 1 << 20)
+        if not data:
+            return None
+        self._buffer += data
+        frames, start = [], 0
+        while len(self._buffer) - start >= HEADER_BYTES:
+            end = start + HEADER_BYTES + int.from_bytes(self._buffer[start : start + HEADER_BYTES], "big")
+            if end - start > MAX_FRAME_BYTES:
+                raise FrameError("frame too long")
+            if len(self._buffer) < end:
+                break
+            frames.append(bytes(self._buffer[start + HEADER_BYTES : end]))
+            start = end
+        del self._buffer[:start]
+        return frames
