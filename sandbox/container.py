@@ -160,8 +160,6 @@ class WardenContainer:
             self.socket = self._attach(client)
             self._container.start()
             self.hello = self._greet({"op": "hello", "id": 0, "uids": uids, "limits": asdict(spec.limits)})
-            if "internal" in self.hello:
-                raise SandboxError(f"the container does not start up: {self.hello['internal']}")
             problems = lockdown_problems(spec, self.hello)
             if problems:
                 raise LockdownError(
@@ -195,6 +193,8 @@ class WardenContainer:
                 self.socket.settimeout(max(deadline - time.monotonic(), 0.001))
                 data = self.socket.recv(1 << 16)
                 answers = frames.feed(data)
+                if answers and "internal" in answers[0]:
+                    raise SandboxError(f"the container does not start up: {answers[0]['internal']}{frames.last_words()}")
                 if answers:
                     return answers[0]
                 if not data:

@@ -15,7 +15,6 @@ Both sides digest what was called and what came back, so that a timed repetition
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from typing import Any
 
@@ -55,6 +54,9 @@ class CallDigest:
     """Digests of the calls that returned: of what was called, and of what came back. Bounded like the recording."""
 
     def __init__(self) -> None:
+        # Not at the top: OpenSSL's library would be in the memory of every candidate, and only timed runs digest.
+        import hashlib
+
         self._calls, self._results = hashlib.sha256(), hashlib.sha256()
         self.recorded = 0
         self._bytes = 0
@@ -79,6 +81,8 @@ class CallDigest:
 
 def digest_results(values: list[bytes]) -> str:
     """The results digest of a repetition, to compare with `CallDigest.results()`."""
+    import hashlib
+
     digest = hashlib.sha256()
     for value in values:
         digest.update(len(value).to_bytes(4, "big") + value)

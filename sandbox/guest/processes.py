@@ -20,6 +20,8 @@ HEAD_BYTES = 2_048  # of the candidate's output, kept for people
 PIPE_READ = 1 << 16
 JUDGE_LIMITS = {"memory_bytes": 1 << 30, "file_bytes": 0, "open_files": 64, "processes": 64, "cpu_seconds": 1 << 30}
 JUDGE_START_MS = 10_000
+# Who goes first when memory runs out. The candidates' zygote hands its own score on; it is smaller than any of them.
+OOM_SCORES = {"candidates": 1_000, "judges": 500}
 IDLE_JUDGES = 12  # kept for tests that may come again
 
 _now = time.monotonic_ns
@@ -34,10 +36,10 @@ class BrokenTest(Exception):
 
 
 class Zygote:
-    """The warden's side of the zygote."""
+    """The warden's side of a zygote. kind: "candidates" or "judges"."""
 
-    def __init__(self, hash_seed: int) -> None:
-        self.hash_seed = hash_seed
+    def __init__(self, kind: str, hash_seed: int, limits: dict[str, Any], gid: int) -> None:
+        self._limits = limits
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket = ours
         # The size of the environment shifts the stack, which shifts timings: it varies with the seed, so from block to
@@ -51,18 +53,20 @@ class Zygote:
         }
         fd = theirs.fileno()
         self.process = subprocess.Popen(  # our own script
-            [sys.executable, "-s", "-m", f"{__package__}.zygote", str(fd)],
+            [sys.executable, "-s", "-m", f"{__package__}.zygote", str(fd), kind],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=(fd,),
             env=environment,
         )
         theirs.close()
+        oom = OOM_SCORES[kind]
+        self._socket.send(json.dumps({"limits": limits, "gid": gid, "oom_score_adj": oom}).encode("ascii"))
 
-    def _ask(self, request: dict[str, Any], fds: list[int]) -> list[int]:
+    def _ask(self, request: list[Any], fds: list[int]) -> list[int]:
         try:
             socket.send_fds(self._socket, [json.dumps(request).encode("ascii")], fds)
-            answer = self._socket.recv(65_536)
+            answer = self._socket.recv(4_096)
         except OSError as error:
             raise Broken(f"the zygote does not answer: {error}") from error
         if not answer:
@@ -71,15 +75,15 @@ class Zygote:
         assert isinstance(result, list)
         return result
 
-    def spawn(self, role: str, uid: int, limits: dict[str, Any], fds: list[int], *, stdout: bool, oom: int) -> int:
-        request = {
-            "op": "spawn", "role": role, "uid": uid, "limits": limits, "stdout": stdout, "oom_score_adj": oom,
-        }  # fmt: skip
-        return self._ask(request, fds)[0]
+    def spawn(self, uid: int, fds: list[int], cpu_seconds: float | None = None, operation: str = "spawn") -> int:
+        """Fork a child that gets `fds` as its descriptors from 3 on; its pid."""
+        limits = self._limits
+        cpu = int(limits["cpu_seconds"] if cpu_seconds is None else cpu_seconds) + 2
+        return self._ask([operation, uid, cpu, limits["processes"], limits["open_files"]], fds)[0]
 
     def reap(self, pid: int) -> tuple[int, int, int]:
         """Exit status (as of wait), CPU ns and peak resident bytes of a child that has ended or is about to."""
-        status, used, peak = self._ask({"op": "reap", "pid": pid}, [])
+        status, used, peak = self._ask(["reap", pid], [])
         return status, used, peak
 
     def stop(self) -> None:
@@ -95,7 +99,7 @@ class Judge:
         self._zygote = zygote
         self.key = test_key(test)
         self.socket, theirs = socket.socketpair()
-        self.pid = zygote.spawn("judge", JUDGE_UID, JUDGE_LIMITS, [theirs.fileno()], stdout=False, oom=500)
+        self.pid = zygote.spawn(JUDGE_UID, [theirs.fileno()])
         theirs.close()
         wire.send_frame(self.socket.fileno(), json.dumps(test).encode("ascii"))
         if not wire.readable(self.socket.fileno(), JUDGE_START_MS):
@@ -171,32 +175,31 @@ class Judges:
 
 
 class Candidate:
-    """One candidate process and the warden's ends of what it holds."""
+    """One candidate process and the warden's ends of what it holds. cpu_seconds: its own backstop, see `lockdown`."""
 
     def __init__(
         self,
         zygote: Zygote,
         slot: Slot,
-        limits: dict[str, Any],
         job: dict[str, Any],
         program: str,
         *,
-        role: str = "candidate",
+        cpu_seconds: float | None = None,
+        operation: str = "spawn",
     ) -> None:
         self._zygote = zygote
-        timed = job["timed"]
         self.output, output_theirs = os.pipe()
         self.calls, calls_theirs = socket.socketpair()
-        fds = [output_theirs, calls_theirs.fileno()]
+        fds = [calls_theirs.fileno(), output_theirs]
         self.control: socket.socket | None = None
-        if timed:
+        if job["timed"]:
             self.control, control_theirs = socket.socketpair()
             fds.append(control_theirs.fileno())
         self.started = _now()
-        self.pid = zygote.spawn(role, slot.uid, limits, fds, stdout=True, oom=1_000)
+        self.pid = zygote.spawn(slot.uid, fds, cpu_seconds, operation)
         os.close(output_theirs)
         calls_theirs.close()
-        if timed:
+        if self.control:
             control_theirs.close()
         self.pidfd = os.pidfd_open(self.pid)
         self.output_bytes = 0

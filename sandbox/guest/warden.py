@@ -26,7 +26,7 @@ from typing import Any
 
 from . import wire
 from .limits import OutOfMemory, self_check
-from .processes import Broken, BrokenTest, Candidate, Judges, Zygote
+from .processes import JUDGE_LIMITS, JUDGE_UID, Broken, BrokenTest, Candidate, Judges, Zygote
 from .run import Run
 from .slots import Census, Slot, clean
 from .stopwatch import Stopwatch
@@ -55,8 +55,9 @@ class Warden:
         self._in_flight: list[Run] = []
         self._free: list[Slot] = []
         self._limits: dict[str, Any] = {}
-        self._zygote = Zygote(0)
-        self._judges = Judges(self._zygote)
+        self._hash_seed = 0
+        self._zygotes: list[Zygote] = []  # the candidates', the judges'; from `hello` on
+        self._judges: Judges
         self._census = Census()
         self._memory = OutOfMemory()
 
@@ -119,8 +120,8 @@ class Warden:
             request = self._queue.popleft()
             try:
                 if request["op"] == "run":
-                    if self._zygote.hash_seed:
-                        self._use_zygote(0)
+                    if self._hash_seed:
+                        self._use_zygotes(0)
                     self._begin(request)
                 elif request["op"] == "block":
                     self._answer(request, self.block(request))
@@ -144,12 +145,13 @@ class Warden:
         """Take over the settings, look at the lock-down from inside, and try it as a candidate would."""
         self._limits = request["limits"]
         self._free = [Slot(index, uid) for index, uid in enumerate(request["uids"])]
+        self._use_zygotes(0)
         facts = self_check([slot.scratch for slot in self._free])
         return facts | {"probes": self._probe(self._free[0])}
 
     def _probe(self, slot: Slot) -> dict[str, str]:
         job = {"timed": False, "limits": self._limits, "scratch": slot.scratch}
-        prober = Candidate(self._zygote, slot, self._limits | {"cpu_seconds": PROBE_SECONDS}, job, "", role="probe")
+        prober = Candidate(self._zygotes[0], slot, job, "", cpu_seconds=PROBE_SECONDS, operation="probe")
         try:
             if not wire.readable(prober.calls.fileno(), PROBE_SECONDS * 1_000):
                 raise Broken("the probe of the lock-down does not answer")
@@ -166,7 +168,6 @@ class Warden:
     # ---- one judged run --------------------------------------------------------------------------------------------
 
     def _begin(self, request: dict[str, Any], *, timed: bool = False) -> Run:
-        limits = self._limits
         judge = self._judges.take(request["test"])
         weak = request.get("weak", "")
         if judge.unresolved:
@@ -175,9 +176,9 @@ class Warden:
         job = {"timed": timed, "scratch": slot.scratch}
         if weak:
             job |= {"test": request["test"]["test"], "entry_point": request["test"]["entry_point"]}
-        backstop = limits["cpu_seconds"] + (request["timing_cpu_seconds"] if timed else 0)
-        candidate = Candidate(self._zygote, slot, limits | {"cpu_seconds": backstop}, job, request["program"])
-        run = Run(request, slot, candidate, judge, weak, limits)
+        backstop = self._limits["cpu_seconds"] + (request["timing_cpu_seconds"] if timed else 0)
+        candidate = Candidate(self._zygotes[0], slot, job, request["program"], cpu_seconds=backstop)
+        run = Run(request, slot, candidate, judge, weak, self._limits)
         run.oom_kills = self._memory.kills()
         self._in_flight.append(run)
         if len(self._in_flight) > 1:
@@ -214,27 +215,33 @@ class Warden:
         else:
             self._judges.retire(run.judge)
         self._in_flight.remove(run)
-        own = None if self._in_flight else 2 + len(self._judges.pids)  # warden and zygote
+        own = None if self._in_flight else 1 + len(self._zygotes) + len(self._judges.pids)
         facts["dirty"] = clean(run.slot, self._census, self._known, own)
         self._free.insert(0, run.slot)
         return facts
 
     def _known(self) -> set[int]:
         """Our own processes, and the candidates in flight: whatever else there is, a candidate started it."""
-        return {1, self._zygote.process.pid, *self._judges.pids, *(run.candidate.pid for run in self._in_flight)}
+        zygotes = (zygote.process.pid for zygote in self._zygotes)
+        return {1, *zygotes, *self._judges.pids, *(run.candidate.pid for run in self._in_flight)}
 
-    def _use_zygote(self, hash_seed: int) -> None:
-        """A new interpreter for each block: its hash seed, its memory layout."""
-        self._judges.stop()
-        self._zygote.stop()
-        self._zygote = Zygote(hash_seed)
-        self._judges = Judges(self._zygote)
+    def _use_zygotes(self, hash_seed: int) -> None:
+        """New interpreters for each block: their hash seed, their memory layout."""
+        if self._zygotes:
+            self._judges.stop()
+        for zygote in self._zygotes:
+            zygote.stop()
+        gid = self._free[0].uid  # a group that nothing else is in
+        kinds = (("candidates", self._limits, gid), ("judges", JUDGE_LIMITS, JUDGE_UID))
+        self._zygotes = [Zygote(kind, hash_seed, limits, group) for kind, limits, group in kinds]
+        self._judges = Judges(self._zygotes[1])
+        self._hash_seed = hash_seed
 
     # ---- timing ----------------------------------------------------------------------------------------------------
 
     def block(self, request: dict[str, Any]) -> dict[str, Any]:
         """Time the solutions of a problem, each in a fresh process, with the reference workload before and after."""
-        self._use_zygote(request["hash_seed"])
+        self._use_zygotes(request["hash_seed"])
         settings = request["settings"]
         before = self._time_reference(request)
         timings = [self._time_one(job, settings) for job in request["jobs"]]

@@ -1,90 +1,109 @@
-"""The zygote: a warm interpreter that forks judges and candidates. It never sees a program, a test or a value.
+"""The zygote: a warm interpreter that forks candidates, or one that forks judges. It never sees a program, a test or a
+value.
 
 Requests arrive on the socket named on the command line, each one datagram with the child's descriptors attached; the
 answer is the child's pid. Children stay zombies until the warden asks for them by pid, so a pid means one process for
 as long as the warden uses it.
 
-Every page that a child writes to is copied, which costs more than the system calls: so all that a child needs and that
-holds no state is made here, once (modules, text streams), and the heap is frozen.
+What a fork costs is pages: those that are there are mapped again, those that the child writes to are copied, and that
+is most of what a run costs. So all that a child needs and that holds no state is made here, once (modules, streams,
+limits), nothing else is loaded, and the heap is frozen.
 """
 
 from __future__ import annotations
 
-# What solutions commonly import, imported once: `re` alone would cost a run more than all the rest of it.
-import bisect  # noqa: F401
-import collections  # noqa: F401
-import copy  # noqa: F401
-import functools  # noqa: F401
+import array
 import gc
-import heapq  # noqa: F401
-import itertools  # noqa: F401
 import json
-import math  # noqa: F401
-import operator  # noqa: F401
 import os
-import random
-import re  # noqa: F401
-import socket
-import string  # noqa: F401
 import sys
-import typing
 from typing import Any
 
-from . import candidate, judge, lockdown, probe
+import _socket
 
-MAX_REQUEST_BYTES = 65_536
+from . import lockdown
 
-ROLES = {"candidate": candidate.main, "judge": judge.main, "probe": probe.main}
+MAX_REQUEST_BYTES = 4_096
+CONTROL_FD = lockdown.MAX_FILES - 1
+# What solutions commonly import, besides what the roles need: `re` or `typing` alone would cost a run more than all the
+# rest of it. Not `random`: it seeds itself anew in every fork.
+COMMON = ("bisect", "collections", "copy", "functools", "heapq", "itertools", "math", "operator", "re", "string", "typing")
 
 
-def child(request: dict[str, Any], fds: list[int]) -> None:
+def child(role: Any, request: list[int], descriptors: int) -> None:
     """Become what was asked for. Does not return."""
     status = 70
     try:
-        stdout = fds.pop(0) if request["stdout"] else None
-        lockdown.arrange_descriptors(stdout, fds)
-        lockdown.set_limits(request["limits"])
-        lockdown.become(request["uid"], request["oom_score_adj"])
+        uid, cpu_seconds, processes, open_files = request
+        lockdown.arrange_descriptors(descriptors, output=descriptors > 1)
+        lockdown.become(uid, cpu_seconds, processes, open_files)
         gc.enable()
-        ROLES[request["role"]]()
+        role()
         status = 0
     finally:
         os._exit(status)
 
 
-def text_streams() -> None:
-    """Streams for the children: never used here, so they hold no state of ours."""
+def candidate_role() -> Any:
+    """Text streams and modules for solutions. The streams are never used here, so they hold no state of ours."""
+    from . import candidate
+
+    for name in COMMON:
+        __import__(name)
     sys.stdin = open(0, closefd=False)
     sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
+    sys.argv = ["solution"]
+    candidate.warm_up()
+    return candidate.main
+
+
+def judge_role() -> Any:
+    from . import judge
+
+    return judge.main
+
+
+def probe_role() -> None:
+    from . import probe  # once per container: not worth every candidate's memory
+
+    probe.main()
+
+
+def receive(control: _socket.socket) -> tuple[bytes, list[int]]:
+    """A datagram and the descriptors that came with it (socket.recv_fds, without that module)."""
+    fds = array.array("i")
+    message, ancillary, _, _ = control.recvmsg(MAX_REQUEST_BYTES, _socket.CMSG_LEN(8 * fds.itemsize))
+    for level, kind, data in ancillary:
+        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return message, list(fds)
 
 
 def main() -> None:
+    _, given, kind = sys.argv
+    os.dup2(int(given), CONTROL_FD, inheritable=False)
+    os.closerange(3, CONTROL_FD)
+    control = _socket.socket(fileno=CONTROL_FD)
+    role = candidate_role() if kind == "candidates" else judge_role()
     sys.path[:] = [folder for folder in sys.path if folder != os.environ.get("PYTHONPATH")]
-    control = socket.socket(fileno=int(sys.argv[1]))
-    control.set_inheritable(False)
-    text_streams()
     os.environ.clear()
-    sys.argv = ["solution"]
-    random.seed(0)  # a solution that draws numbers draws the same ones in every run
-    json.loads(json.dumps({"warm": [1, 2.5, None]}))
-    typing.List[int]  # noqa: UP006  # fills the cache that annotations such as List[int] go through
+    lockdown.prepare(json.loads(control.recv(MAX_REQUEST_BYTES)))
     gc.collect()
     gc.disable()
     gc.freeze()
     while True:
-        message, fds, _, _ = socket.recv_fds(control, MAX_REQUEST_BYTES, 8)
+        message, fds = receive(control)
         if not message:
             return
-        request = json.loads(message)
-        if request["op"] == "reap":
-            _, status, usage = os.wait4(request["pid"], 0)
+        operation, *request = json.loads(message)
+        if operation == "reap":
+            _, status, usage = os.wait4(request[0], 0)
             answer = [status, int((usage.ru_utime + usage.ru_stime) * 1e9), usage.ru_maxrss * 1024]
         else:
             pid = os.fork()
             if pid == 0:
-                control.close()
-                child(request, list(fds))
+                child(probe_role if operation == "probe" else role, request, len(fds))
             for fd in fds:
                 os.close(fd)
             answer = [pid]
