@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 from . import wire
+from .candidate import PROBE, TIMED
 from .slots import Slot
 
 JUDGE_UID = 10_001
@@ -104,7 +106,7 @@ class Judge:
         wire.send_frame(self.socket.fileno(), json.dumps(test).encode("ascii"))
         if not wire.readable(self.socket.fileno(), JUDGE_START_MS):
             raise Broken("the judge does not start")
-        frame = wire.receive_frame(self.socket.fileno())
+        frame = wire.Stream(self.socket.fileno()).receive()
         if frame is None:
             raise Broken("the judge ended at its start")
         hello = json.loads(frame)
@@ -175,28 +177,30 @@ class Judges:
 
 
 class Candidate:
-    """One candidate process and the warden's ends of what it holds. cpu_seconds: its own backstop, see `lockdown`."""
+    """One candidate process and the warden's ends of what it holds.
+
+    kind, texts: its job (see `candidate.main`). cpu_seconds: its own backstop, see `lockdown`.
+    """
 
     def __init__(
         self,
         zygote: Zygote,
         slot: Slot,
-        job: dict[str, Any],
-        program: str,
+        kind: bytes,
+        texts: Sequence[str],
         *,
         cpu_seconds: float | None = None,
-        operation: str = "spawn",
     ) -> None:
         self._zygote = zygote
         self.output, output_theirs = os.pipe()
         self.calls, calls_theirs = socket.socketpair()
         fds = [calls_theirs.fileno(), output_theirs]
         self.control: socket.socket | None = None
-        if job["timed"]:
+        if kind == TIMED:
             self.control, control_theirs = socket.socketpair()
             fds.append(control_theirs.fileno())
         self.started = _now()
-        self.pid = zygote.spawn(slot.uid, fds, cpu_seconds, operation)
+        self.pid = zygote.spawn(slot.uid, fds, cpu_seconds, "probe" if kind == PROBE else "spawn")
         os.close(output_theirs)
         calls_theirs.close()
         if self.control:
@@ -207,7 +211,7 @@ class Candidate:
         self.output_open = True
         os.set_blocking(self.output, False)
         # Trusted code reads this before it runs anything, so the write cannot be held up for long.
-        wire.send_frame(self.calls.fileno(), wire.pack_job(job, program))
+        wire.send_frame(self.calls.fileno(), wire.pack_parts(kind, [slot.scratch, *texts]))
 
     def drain(self) -> None:
         while self.output_open:

@@ -47,7 +47,7 @@ class Run:
         self._cpu_limit = int(limits["cpu_seconds"] * 1e9)
         self._wall_ns = int(limits["wall_seconds"] * 1e9)
         self._judge_end = cpu_ns(judge.pid) + JUDGE_CPU_NS
-        self._delays = run_delay(judge.pid)
+        self._delays: int | None = None  # the judge's at the first look: only a slow run needs it
         self._gone_at = 0
         self._next_census = candidate.started + CENSUS_AFTER_NS
         self._others_cpu = 0  # of processes that the candidate started and that still live
@@ -68,6 +68,8 @@ class Run:
                 self._over("output_limit")
             return candidate.output_open
         if fd == candidate.pidfd:
+            if self.report is not None or wire.readable(self._source.fileno()):
+                return True  # it is over anyway, or about to be
             self._gone_at = self._gone_at or _now()
             self.slot.kill_all()  # a child of its own may hold the socket open
             return False
@@ -80,6 +82,8 @@ class Run:
         if self.report is not None:
             return
         candidate, started = self.candidate, self.candidate.started
+        if self._delays is None:
+            self._delays = run_delay(self.judge.pid)
         if self._gone_at:
             if now - self._gone_at > LEAVE_NS:
                 self._over("gone")
@@ -100,7 +104,7 @@ class Run:
 
     def _waited(self) -> int:
         """Nanoseconds in which candidate and judge were ready to run and did not."""
-        return run_delay(self.candidate.pid) + max(0, run_delay(self.judge.pid) - self._delays)
+        return run_delay(self.candidate.pid) + max(0, run_delay(self.judge.pid) - (self._delays or 0))
 
     def _read_report(self) -> dict[str, Any]:
         """The judge's report. In weak mode it comes from the candidate, so anything may be in it."""

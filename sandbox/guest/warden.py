@@ -25,6 +25,7 @@ from collections import deque
 from typing import Any
 
 from . import wire
+from .candidate import JUDGED, PROBE, TIMED, WEAK
 from .limits import OutOfMemory, self_check
 from .processes import JUDGE_LIMITS, JUDGE_UID, Broken, BrokenTest, Candidate, Judges, Zygote
 from .run import Run
@@ -150,8 +151,7 @@ class Warden:
         return facts | {"probes": self._probe(self._free[0])}
 
     def _probe(self, slot: Slot) -> dict[str, str]:
-        job = {"timed": False, "limits": self._limits, "scratch": slot.scratch}
-        prober = Candidate(self._zygotes[0], slot, job, "", cpu_seconds=PROBE_SECONDS, operation="probe")
+        prober = Candidate(self._zygotes[0], slot, PROBE, [json.dumps(self._limits)], cpu_seconds=PROBE_SECONDS)
         try:
             if not wire.readable(prober.calls.fileno(), PROBE_SECONDS * 1_000):
                 raise Broken("the probe of the lock-down does not answer")
@@ -173,11 +173,12 @@ class Warden:
         if judge.unresolved:
             weak = f"the test uses {', '.join(judge.unresolved[:5])}, which only the solution defines"
         slot = self._free.pop(0)
-        job = {"timed": timed, "scratch": slot.scratch}
+        kind, texts = TIMED if timed else JUDGED, [request["program"]]
         if weak:
-            job |= {"test": request["test"]["test"], "entry_point": request["test"]["entry_point"]}
+            kind = WEAK
+            texts += [request["test"]["test"], request["test"]["entry_point"]]
         backstop = self._limits["cpu_seconds"] + (request["timing_cpu_seconds"] if timed else 0)
-        candidate = Candidate(self._zygotes[0], slot, job, request["program"], cpu_seconds=backstop)
+        candidate = Candidate(self._zygotes[0], slot, kind, texts, cpu_seconds=backstop)
         run = Run(request, slot, candidate, judge, weak, self._limits)
         run.oom_kills = self._memory.kills()
         self._in_flight.append(run)
@@ -261,7 +262,9 @@ class Warden:
             self._finish(run)
             return self._time_one(job | {"weak": str((run.report or {}).get("message", ""))}, settings)
         timing: dict[str, Any] = {}
-        if run.outcome == "passed" and run.report is not None:
+        if run.outcome == "passed" and run.weak:
+            timing = {"flags": ["weak"]}
+        elif run.outcome == "passed" and run.report is not None:
             started = run.candidate.started
             deadline = started + int(self._limits["wall_seconds"] * 1e9) + int(settings["cpu_seconds"] * 2e9)
             others = lambda: self._census.of_uid(run.slot.uid, self._known())  # noqa: E731
