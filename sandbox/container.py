@@ -194,7 +194,8 @@ class WardenContainer:
                 data = self.socket.recv(1 << 16)
                 answers = frames.feed(data)
                 if answers and "internal" in answers[0]:
-                    raise SandboxError(f"the container does not start up: {answers[0]['internal']}{frames.last_words()}")
+                    what = f"{answers[0]['internal']}{frames.last_words()}"
+                    raise SandboxError(f"the container does not start up: {what}")
                 if answers:
                     return answers[0]
                 if not data:

@@ -2,8 +2,8 @@
 
 Each container is given several requests ahead, so that neither side waits for the other; answers come back in the order
 in which runs end. A container that breaks is replaced. Who broke it? With several tasks in flight nobody knows, so each
-of them is tried again with a container to itself: only a task that breaks containers which it has to itself is given up,
-and then the fault is ours (INTERNAL), not the solution's.
+of them is tried again with a container to itself: only a task that breaks containers which it has to itself is given
+up, and then the fault is ours (INTERNAL), not the solution's.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from sandbox.container import ContainerSpec, WardenContainer
 from sandbox.errors import LockdownError, SandboxError
 from sandbox.stream import EngineStream, StreamError, frame
 
-DEPTH = 24  # requests that a container is given ahead
-REFILL = 12  # it is given more when so few are left: fewer, larger writes
+DEPTH = 32  # requests that a container is given ahead
+REFILL = 16  # it is given more when so few are left: fewer, larger writes
 ATTEMPTS = 3  # of a task with a container to itself
 START_ATTEMPTS = 3
 ENGINE_SECONDS = 60.0  # to wait for an engine that went away (a restart) before giving up

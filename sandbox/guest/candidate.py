@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-
 from _collections import deque
 
 from . import calls, codec, wire
@@ -196,7 +195,7 @@ def serve_timing(code: CodeType, repeater: Repeater, recorded: list[tuple[bytes,
 
 
 def warm_up() -> None:
-    """Run through what every run does, once, in the zygote: caches are filled and bytecode is specialised before forks."""
+    """Run through what every run does, in the zygote: caches are filled and bytecode is specialised before forks."""
     ours, theirs = os.pipe()
     for _ in range(16):
         wire.send_frame(theirs, wire.pack_parts(JUDGED, ["/", "def f(x: int) -> int:\n    return x + 1\n"]))

@@ -12,13 +12,12 @@ is data, never behaviour. Anything else crosses as `Opaque`: its type name, trut
 from __future__ import annotations
 
 import sys
-from itertools import islice
-
 from _collections import OrderedDict, defaultdict, deque
 
 # The C parts of `json` by themselves: the package around them is many objects that each candidate would touch, and so
 # copy, for every value (guest/zygote.py).
 from _json import encode_basestring_ascii, make_encoder, make_scanner
+from itertools import islice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` is large, and no candidate needs it for us

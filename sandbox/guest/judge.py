@@ -89,8 +89,8 @@ class Proxy:
         raise self.raised
 
     def _ask(self, question: bytes) -> bytes:
-        """Send a frame and wait for the one that answers it. Frames that came unasked are taken for answers too, so that
-        the last one, which `finish` waits for, is never where it should be."""
+        """Send a frame and wait for the one that answers it. Frames that came unasked are taken for answers too, so
+        that the last one, which `finish` waits for, is never where it should be."""
         if self.fatal:
             raise self.fatal
         try:

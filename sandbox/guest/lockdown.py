@@ -1,23 +1,26 @@
 """What stands between a forked child and what it runs: descriptors, limits, identity.
 
-All of it in trusted code, as root with only SETUID, SETGID and KILL; after `become` there is no way back. What is the same
-for every child is done once, by the zygote to itself (`prepare`), and inherited: each line of a child costs copied pages.
+All of it in trusted code, as root with only SETUID, SETGID and KILL; after `become` there is no way back. What is the
+same for every child is done once, by the zygote to itself (`prepare`), and inherited: each line of a child costs copied
+pages.
 """
 
 from __future__ import annotations
 
 import os
 import resource
-from typing import Any
 
 # Fixed numbers, so that a child need not look for them. The zygote's own socket is the highest.
 FIRST_FD = 3
 MAX_FILES = 64  # the zygote's own descriptors stay below this
 
 
-def prepare(settings: dict[str, Any]) -> None:
-    """The zygote's own limits and groups, inherited by its children. Hard limits, soft = hard; what only makes sense for
-    a child alone comes with `become`."""
+def prepare(message: bytes) -> None:
+    """The zygote's own limits and groups, inherited by its children. Hard limits, soft = hard; what only makes sense
+    for a child alone comes with `become`."""
+    import json
+
+    settings = json.loads(message)
     limits = settings["limits"]
     for name, value in (
         (resource.RLIMIT_CORE, 0),
@@ -40,23 +43,19 @@ def prepare(settings: dict[str, Any]) -> None:
         raise OSError("the groups could not be dropped")
 
 
-def arrange_descriptors(count: int, *, output: bool) -> None:
-    """The child was given descriptors 3, 4, … (`count` of them); the second is its output where it has one. Leaves 0
-    /dev/null, 1 and 2 the output or /dev/null, 3 and 4 the sockets; closes everything else."""
-    if output:
-        os.dup2(4, 1)
-        os.dup2(4, 2)
-        if count == 3:
-            os.dup2(5, 4)
-        count -= 1
-    else:
-        os.dup2(0, 1)
-        os.dup2(0, 2)
-    os.closerange(FIRST_FD + count, 1 << 16)
+def arrange_descriptors(count: int) -> None:
+    """The child was given descriptors 3, 4, … (`count` of them); the second is its output where it has more than one.
+    Leaves 0 /dev/null, 1 and 2 the output or /dev/null, 3 and 4 the sockets; closes everything else."""
+    output = 4 if count > 1 else 0
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    if count == 3:
+        os.dup2(5, 4)
+    os.closerange(5 if count == 3 else 4, 1 << 16)
 
 
 def become(uid: int, cpu_seconds: int, processes: int, open_files: int) -> None:
-    """A session and limits of its own, and the uid for good. `cpu_seconds` is a backstop above the warden's own limit."""
+    """A session and limits of its own, and the uid for good. `cpu_seconds`: a backstop above the warden's own limit."""
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
     resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
     resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))

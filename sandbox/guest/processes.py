@@ -14,8 +14,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import wire
+from . import zygote as zygote_module
 from .candidate import PROBE, TIMED
 from .slots import Slot
+from .zygote import ANSWER, REAP, REQUEST, SPAWN
 
 JUDGE_UID = 10_001
 HEAD_BYTES = 2_048  # of the candidate's output, kept for people
@@ -65,28 +67,29 @@ class Zygote:
         oom = OOM_SCORES[kind]
         self._socket.send(json.dumps({"limits": limits, "gid": gid, "oom_score_adj": oom}).encode("ascii"))
 
-    def _ask(self, request: list[Any], fds: list[int]) -> list[int]:
+    def _ask(self, request: bytes, fds: list[int]) -> tuple[int, int, int]:
         try:
-            socket.send_fds(self._socket, [json.dumps(request).encode("ascii")], fds)
-            answer = self._socket.recv(4_096)
+            if fds:
+                socket.send_fds(self._socket, [request], fds)
+            else:
+                self._socket.send(request)
+            answer = self._socket.recv(ANSWER.size)
         except OSError as error:
             raise Broken(f"the zygote does not answer: {error}") from error
-        if not answer:
+        if len(answer) != ANSWER.size:
             raise Broken("the zygote is gone")
-        result = json.loads(answer)
-        assert isinstance(result, list)
-        return result
+        first, second, third = ANSWER.unpack(answer)
+        return first, second, third
 
-    def spawn(self, uid: int, fds: list[int], cpu_seconds: float | None = None, operation: str = "spawn") -> int:
-        """Fork a child that gets `fds` as its descriptors from 3 on; its pid."""
+    def spawn(self, uid: int, fds: list[int], cpu_seconds: float | None = None, operation: bytes = SPAWN) -> int:
+        """Fork a child that gets `fds` as its descriptors (see `lockdown.arrange_descriptors`); its pid."""
         limits = self._limits
         cpu = int(limits["cpu_seconds"] if cpu_seconds is None else cpu_seconds) + 2
-        return self._ask([operation, uid, cpu, limits["processes"], limits["open_files"]], fds)[0]
+        return self._ask(REQUEST.pack(operation, uid, cpu, limits["processes"], limits["open_files"]), fds)[0]
 
     def reap(self, pid: int) -> tuple[int, int, int]:
         """Exit status (as of wait), CPU ns and peak resident bytes of a child that has ended or is about to."""
-        status, used, peak = self._ask(["reap", pid], [])
-        return status, used, peak
+        return self._ask(REQUEST.pack(REAP, pid, 0, 0, 0), [])
 
     def stop(self) -> None:
         self._socket.close()
@@ -200,7 +203,7 @@ class Candidate:
             self.control, control_theirs = socket.socketpair()
             fds.append(control_theirs.fileno())
         self.started = _now()
-        self.pid = zygote.spawn(slot.uid, fds, cpu_seconds, "probe" if kind == PROBE else "spawn")
+        self.pid = zygote.spawn(slot.uid, fds, cpu_seconds, zygote_module.PROBE if kind == PROBE else SPAWN)
         os.close(output_theirs)
         calls_theirs.close()
         if self.control:

@@ -3,9 +3,9 @@
 Theory of operation. The host sends requests as frames on stdin, many ahead of their answers; answers carry the
 request's id and go to stdout in the order in which runs end. For a run the warden takes a slot (a uid and a scratch
 folder of its own, see `slots`), has the zygote fork a candidate under that uid, gives it the program, and hands the
-other end of its call socket to a judge that holds the test (see `run`). Whatever ends the run, the warden then kills the
-candidate, has it reaped, makes sure that no process of that uid is left and that the scratch folder is empty, and only
-then answers. If cleaning fails the answer says `dirty`, and the host throws the container away.
+other end of its call socket to a judge that holds the test (see `run`). Whatever ends the run, the warden then kills
+the candidate, has it reaped, makes sure that no process of that uid is left and that the scratch folder is empty, and
+only then answers. If cleaning fails the answer says `dirty`, and the host throws the container away.
 
 One core, one run at a time, as long as runs are quick: a run that has taken more than a few milliseconds may be asleep,
 so the next one is begun beside it, up to the number of slots. Three things are done alone: a timing block, a run that
@@ -35,7 +35,7 @@ from .stopwatch import Stopwatch
 TICK_MS = 20  # between two looks at the limits
 OVERLAP_NS = 6_000_000  # a run older than this may be waiting for something: the next one is begun
 REFERENCE_SAMPLES = 2
-HOLD_NS = 4_000_000
+HOLD_NS = 10_000_000  # that an answer may wait for others, while there is work ahead
 PROBE_SECONDS = 10
 
 _now = time.monotonic_ns

@@ -12,39 +12,32 @@ limits), nothing else is loaded, and the heap is frozen.
 
 from __future__ import annotations
 
-import array
-import gc
-import json
-import os
-import sys
-from typing import Any
-
 import _socket
+import gc
+import os
+import struct
+import sys
 
 from . import lockdown
 
-MAX_REQUEST_BYTES = 4_096
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` is large, and no candidate needs it for us
+    from collections.abc import Callable
+
+    Role = Callable[[], None]
+
+# Requests: what to do and four numbers (spawn: uid, CPU seconds, processes, open files; reap: pid). Answers: three.
+REQUEST, ANSWER = struct.Struct(">c4I"), struct.Struct(">3q")
+SPAWN, PROBE, REAP = b"S", b"P", b"R"
 CONTROL_FD = lockdown.MAX_FILES - 1
-# What solutions commonly import, besides what the roles need: `re` or `typing` alone would cost a run more than all the
-# rest of it. Not `random`: it seeds itself anew in every fork.
-COMMON = ("bisect", "collections", "copy", "functools", "heapq", "itertools", "math", "operator", "re", "string", "typing")
+# What solutions commonly import: `re` or `typing` alone would cost a run more than all the rest of it. Not `random`: it
+# seeds itself anew in every fork.
+COMMON = (
+    "bisect", "collections", "copy", "functools", "heapq", "itertools", "math", "operator", "re", "string", "typing",
+)  # fmt: skip
 
 
-def child(role: Any, request: list[int], descriptors: int) -> None:
-    """Become what was asked for. Does not return."""
-    status = 70
-    try:
-        uid, cpu_seconds, processes, open_files = request
-        lockdown.arrange_descriptors(descriptors, output=descriptors > 1)
-        lockdown.become(uid, cpu_seconds, processes, open_files)
-        gc.enable()
-        role()
-        status = 0
-    finally:
-        os._exit(status)
-
-
-def candidate_role() -> Any:
+def candidate_role() -> Role:
     """Text streams and modules for solutions. The streams are never used here, so they hold no state of ours."""
     from . import candidate
 
@@ -58,7 +51,7 @@ def candidate_role() -> Any:
     return candidate.main
 
 
-def judge_role() -> Any:
+def judge_role() -> Role:
     from . import judge
 
     return judge.main
@@ -70,44 +63,46 @@ def probe_role() -> None:
     probe.main()
 
 
-def receive(control: _socket.socket) -> tuple[bytes, list[int]]:
-    """A datagram and the descriptors that came with it (socket.recv_fds, without that module)."""
-    fds = array.array("i")
-    message, ancillary, _, _ = control.recvmsg(MAX_REQUEST_BYTES, _socket.CMSG_LEN(8 * fds.itemsize))
-    for level, kind, data in ancillary:
-        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-    return message, list(fds)
-
-
 def main() -> None:
     _, given, kind = sys.argv
     os.dup2(int(given), CONTROL_FD, inheritable=False)
-    os.closerange(3, CONTROL_FD)
+    os.closerange(lockdown.FIRST_FD, CONTROL_FD)
     control = _socket.socket(fileno=CONTROL_FD)
     role = candidate_role() if kind == "candidates" else judge_role()
     sys.path[:] = [folder for folder in sys.path if folder != os.environ.get("PYTHONPATH")]
     os.environ.clear()
-    lockdown.prepare(json.loads(control.recv(MAX_REQUEST_BYTES)))
+    lockdown.prepare(control.recv(4_096))
     gc.collect()
     gc.disable()
     gc.freeze()
+    serve(control, role)
+
+
+def serve(control: _socket.socket, role: Role) -> None:
+    """One function, few objects: between two forks every page written to here is copied as well."""
+    room = _socket.CMSG_LEN(12)
     while True:
-        message, fds = receive(control)
+        message, ancillary, _, _ = control.recvmsg(REQUEST.size, room)
         if not message:
             return
-        operation, *request = json.loads(message)
-        if operation == "reap":
-            _, status, usage = os.wait4(request[0], 0)
-            answer = [status, int((usage.ru_utime + usage.ru_stime) * 1e9), usage.ru_maxrss * 1024]
-        else:
-            pid = os.fork()
-            if pid == 0:
-                child(probe_role if operation == "probe" else role, request, len(fds))
-            for fd in fds:
-                os.close(fd)
-            answer = [pid]
-        control.send(json.dumps(answer).encode("ascii"))
+        operation, first, cpu_seconds, processes, open_files = REQUEST.unpack(message)
+        if operation == REAP:
+            _, status, usage = os.wait4(first, 0)
+            control.send(ANSWER.pack(status, int((usage.ru_utime + usage.ru_stime) * 1e9), usage.ru_maxrss << 10))
+            continue
+        pid = os.fork()
+        if pid == 0:
+            try:
+                # The descriptors that came with the request have the lowest free numbers: 3, 4, …
+                lockdown.arrange_descriptors(len(ancillary[0][2]) // 4)
+                lockdown.become(first, cpu_seconds, processes, open_files)
+                gc.enable()
+                (probe_role if operation == PROBE else role)()
+            except BaseException:
+                os._exit(70)
+            os._exit(0)
+        os.closerange(lockdown.FIRST_FD, CONTROL_FD)
+        control.send(ANSWER.pack(pid, 0, 0))
 
 
 if __name__ == "__main__":
