@@ -15,7 +15,7 @@ import docker
 
 from sandbox import verdict
 from sandbox.container import ContainerSpec, allowed_cores, remove_leftovers
-from sandbox.engine import connect, maps_users
+from sandbox.engine import connect, is_gvisor, maps_users
 from sandbox.errors import ImageError
 from sandbox.image import find_image
 from sandbox.pool import Pool, Task
@@ -65,8 +65,8 @@ class Sandbox:
                 )
             self.image = image
             remove_leftovers(self._client)
-            small = maps_users(self._client)
-            specs = [ContainerSpec(image.id, core, self.limits, self.runtime, small) for core in self.cores]
+            small, gvisor = maps_users(self._client), is_gvisor(self._client, self.runtime)
+            specs = [ContainerSpec(image.id, core, self.limits, self.runtime, small, gvisor) for core in self.cores]
             self._pool = Pool(
                 self._client, specs, recycle_after=self._recycle_after, internal_limit=self._internal_limit
             )

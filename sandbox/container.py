@@ -48,6 +48,7 @@ class ContainerSpec:
     limits: Limits
     runtime: str | None = None
     small_uids: bool = False  # the engine maps users: only the first 65,536 exist in a container
+    gvisor: bool = False  # the runtime is gVisor's: a kernel of its own, which shows other things
 
     @property
     def memory_bytes(self) -> int:
@@ -115,23 +116,47 @@ def create_options(spec: ContainerSpec, uids: Sequence[int]) -> dict[str, Any]:
 
 
 def lockdown_problems(spec: ContainerSpec, hello: Mapping[str, Any]) -> list[str]:
-    """What the container lacks of what was asked for, as the warden sees it from inside. Empty: all is there."""
-    found = {
+    """What the container lacks of what was asked for, as the warden sees it from inside. Empty: all is there.
+
+    gVisor's kernel applies the engine's limits to itself and does not show them to those inside it, it is itself the
+    filter of system calls, and it does not count files: for these the engine's own record is asked (`engine_problems`).
+    """
+    found = common_findings(spec, hello)
+    if not spec.gvisor:
+        found |= linux_findings(spec, hello)
+    return [problem for problem, fine in found.items() if not fine]
+
+
+def common_findings(spec: ContainerSpec, hello: Mapping[str, Any]) -> dict[str, bool]:
+    return {
         "the warden is not process 1": hello["pid"] == 1,
         "capabilities differ": hello["capabilities"] == hello["bounding"] == CAPABILITY_MASK,
         "no_new_privileges is off": hello["no_new_privileges"] is True,
-        "seccomp is off": hello["seccomp"] == SECCOMP_FILTER,
         "the root file system can be written to": hello["read_only"] is True,
         f"there is a network: {hello['interfaces']}": set(hello["interfaces"]) <= {"lo"},
-        f"not pinned to core {spec.core}: {hello['cpus']}": hello["cpus"] == [spec.core],
-        f"memory limit is {hello['memory_limit']}": hello["memory_limit"] == spec.memory_bytes,
-        f"process limit is {hello['pids_limit']}": hello["pids_limit"] == spec.pids,
-        f"scratch folders hold {hello['scratch_inodes']} files": hello["scratch_inodes"] == [SCRATCH_INODES] * SLOTS,
         f"scratch folders hold {hello['scratch_bytes']} bytes": all(
             size <= spec.limits.file_bytes + PAGE_BYTES for size in hello["scratch_bytes"]
         ),
     }
-    return [problem for problem, fine in found.items() if not fine]
+
+
+def linux_findings(spec: ContainerSpec, hello: Mapping[str, Any]) -> dict[str, bool]:
+    return {
+        "seccomp is off": hello["seccomp"] == SECCOMP_FILTER,
+        f"not pinned to core {spec.core}: {hello['cpus']}": hello["cpus"] == [spec.core],
+        f"memory limit is {hello['memory_limit']}": hello["memory_limit"] == spec.memory_bytes,
+        f"process limit is {hello['pids_limit']}": hello["pids_limit"] == spec.pids,
+        f"scratch folders hold {hello['scratch_inodes']} files": hello["scratch_inodes"] == [SCRATCH_INODES] * SLOTS,
+    }
+
+
+def engine_problems(spec: ContainerSpec, config: Mapping[str, Any]) -> list[str]:
+    """What the engine's own record of the container (HostConfig) lacks of what was asked for."""
+    wanted = {
+        "Memory": spec.memory_bytes, "MemorySwap": spec.memory_bytes, "PidsLimit": spec.pids,
+        "CpusetCpus": str(spec.core), "NetworkMode": "none", "ReadonlyRootfs": True, "Privileged": False,
+    }  # fmt: skip
+    return [f"{name} is {config.get(name)}" for name, value in wanted.items() if config.get(name) != value]
 
 
 def remove_leftovers(client: docker.DockerClient) -> int:
@@ -159,8 +184,13 @@ class WardenContainer:
         try:
             self.socket = self._attach(client)
             self._container.start()
-            self.hello = self._greet({"op": "hello", "id": 0, "uids": uids, "limits": asdict(spec.limits)})
+            self.hello = self._greet(
+                {"op": "hello", "id": 0, "uids": uids, "limits": asdict(spec.limits), "gvisor": spec.gvisor}
+            )
             problems = lockdown_problems(spec, self.hello)
+            if spec.gvisor:
+                self._container.reload()
+                problems += engine_problems(spec, self._container.attrs["HostConfig"])
             if problems:
                 raise LockdownError(
                     "the lock-down is not what was asked for: " + "; ".join(problems),

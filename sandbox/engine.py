@@ -158,6 +158,13 @@ def maps_users(client: docker.DockerClient) -> bool:
     return any(f"name={kind}" in option for option in options for kind in ("rootless", "userns"))
 
 
+def is_gvisor(client: docker.DockerClient, runtime: str | None) -> bool:
+    """Whether containers of that runtime (None: the default one) run on gVisor's kernel."""
+    info = client.info()
+    known = (info.get("Runtimes") or {}).get(runtime or info.get("DefaultRuntime"), {})
+    return Path(known.get("path") or "").name.startswith("runsc")
+
+
 def _short(error: Exception) -> str:
     text = str(error)
     for known in ("Permission denied", "Connection refused", "No such file", "timed out", "Name or service not known"):

@@ -363,7 +363,7 @@ class Session(asyncio.Protocol):
         task = self.in_flight[int(answer["id"])]
         if "internal" in answer:
             # The task stays in flight: it shares the blame only with those that were there.
-            self.end(str(answer["internal"]))
+            self.end(str(answer["internal"]) + self._stream.last_words())
             return
         task.settle(answer)  # raises where the answer is not as it should be
         del self.in_flight[int(answer["id"])]

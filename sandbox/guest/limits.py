@@ -7,6 +7,9 @@ import sys
 from typing import Any
 
 
+_PR_GET_NO_NEW_PRIVS = 39
+
+
 class OutOfMemory:
     """Counts the out-of-memory kills in this container (cgroup v2, else v1)."""
 
@@ -45,8 +48,8 @@ def self_check(scratches: list[str]) -> dict[str, Any]:
         "pid": os.getpid(),
         "capabilities": int(status["CapEff"], 16),
         "bounding": int(status["CapBnd"], 16),
-        "no_new_privileges": status["NoNewPrivs"].strip() == "1",
-        "seccomp": int(status["Seccomp"]),
+        "no_new_privileges": status["NoNewPrivs"].strip() == "1" if "NoNewPrivs" in status else _no_new_privileges(),
+        "seccomp": int(status.get("Seccomp", 0)),
         "read_only": read_only,
         "interfaces": sorted(os.listdir("/sys/class/net")) if os.path.isdir("/sys/class/net") else [],
         "cpus": sorted(os.sched_getaffinity(0)),
@@ -55,6 +58,13 @@ def self_check(scratches: list[str]) -> dict[str, Any]:
         "scratch_inodes": [os.statvfs(scratch).f_files for scratch in scratches],
         "scratch_bytes": [_size(scratch) for scratch in scratches],
     }
+
+
+def _no_new_privileges() -> bool:
+    """Asked of the kernel itself, where /proc does not tell (gVisor)."""
+    import ctypes
+
+    return bool(ctypes.CDLL(None).prctl(_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
 
 
 def _size(folder: str) -> int:

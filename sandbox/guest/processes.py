@@ -42,7 +42,7 @@ class BrokenTest(Exception):
 class Zygote:
     """The warden's side of a zygote. kind: "candidates" or "judges"."""
 
-    def __init__(self, kind: str, hash_seed: int, limits: dict[str, Any], gid: int) -> None:
+    def __init__(self, kind: str, hash_seed: int, limits: dict[str, Any], gid: int, *, gvisor: bool) -> None:
         self._limits = limits
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket = ours
@@ -64,8 +64,8 @@ class Zygote:
             env=environment,
         )
         theirs.close()
-        oom = OOM_SCORES[kind]
-        self._socket.send(json.dumps({"limits": limits, "gid": gid, "oom_score_adj": oom}).encode("ascii"))
+        settings = {"limits": limits, "gid": gid, "oom_score_adj": OOM_SCORES[kind], "gvisor": gvisor}
+        self._socket.send(json.dumps(settings).encode("ascii"))
 
     def _ask(self, request: bytes, fds: list[int]) -> tuple[int, int, int]:
         try:
@@ -179,6 +179,21 @@ class Judges:
         self._by_key.clear()
 
 
+def _pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except OSError:  # an older gVisor: then its state is looked at from time to time
+        return None
+
+
+def is_zombie(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            return stream.read().rpartition(b")")[2].split()[0] == b"Z"
+    except (OSError, IndexError):
+        return True
+
+
 class Candidate:
     """One candidate process and the warden's ends of what it holds.
 
@@ -208,7 +223,7 @@ class Candidate:
         calls_theirs.close()
         if self.control:
             control_theirs.close()
-        self.pidfd = os.pidfd_open(self.pid)
+        self.pidfd = _pidfd(self.pid)
         self.output_bytes = 0
         self.head = b""
         self.output_open = True
@@ -229,13 +244,22 @@ class Candidate:
             if len(data) < PIPE_READ:
                 return
 
+    def has_ended(self, patience_ms: int = 0) -> bool:
+        """Whether it has ended by itself; it stays a zombie until `end`."""
+        if self.pidfd is not None:
+            return wire.readable(self.pidfd, patience_ms)
+        if not is_zombie(self.pid) and patience_ms:
+            time.sleep(patience_ms / 1_000)
+        return is_zombie(self.pid)
+
     def end(self) -> tuple[int, int, int]:
         """Kill and reap it; (wait status, CPU ns, peak resident bytes)."""
         os.kill(self.pid, signal.SIGKILL)
         result = self._zygote.reap(self.pid)
         self.drain()
-        for fd in (self.output, self.pidfd):
-            os.close(fd)
+        os.close(self.output)
+        if self.pidfd is not None:
+            os.close(self.pidfd)
         self.calls.close()
         if self.control:
             self.control.close()

@@ -57,7 +57,8 @@ class Run:
 
     def descriptors(self) -> list[int]:
         """What to wait for."""
-        return [self._source.fileno(), self.candidate.pidfd, self.candidate.output]
+        pidfd = self.candidate.pidfd
+        return [self._source.fileno(), self.candidate.output, *([] if pidfd is None else [pidfd])]
 
     def ready(self, fd: int) -> bool:
         """Something is to be had on `fd`; False when it need not be waited for any more."""
@@ -70,12 +71,15 @@ class Run:
         if fd == candidate.pidfd:
             if self.report is not None or wire.readable(self._source.fileno()):
                 return True  # it is over anyway, or about to be
-            self._gone_at = self._gone_at or _now()
-            self.slot.kill_all()  # a child of its own may hold the socket open
+            self._gone()
             return False
         if self.report is None:
             self.report = self._read_report()
         return True
+
+    def _gone(self) -> None:
+        self._gone_at = _now()
+        self.slot.kill_all()  # a child of its own may hold the socket open
 
     def check(self, now: int, census: Census, known: set[int]) -> None:
         """Whether a limit is passed. `known`: processes that are not this run's children."""
@@ -84,6 +88,8 @@ class Run:
         candidate, started = self.candidate, self.candidate.started
         if self._delays is None:
             self._delays = run_delay(self.judge.pid)
+        if candidate.pidfd is None and not self._gone_at and candidate.has_ended():
+            self._gone()
         if self._gone_at:
             if now - self._gone_at > LEAVE_NS:
                 self._over("gone")
@@ -134,7 +140,7 @@ class Run:
         wall = _now() - candidate.started
         before = cpu_ns(candidate.pid)
         # A process that dies closes its sockets a moment before it is a zombie: without the wait, how it died is lost.
-        ended_itself = wire.readable(candidate.pidfd, DYING_MS if self.outcome == "gone" else 0)
+        ended_itself = candidate.has_ended(DYING_MS if self.outcome == "gone" else 0)
         status, used, peak = candidate.end()
         signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         return {

@@ -45,7 +45,7 @@ class Slot:
 
     def used(self) -> bool:
         """Whether the scratch folder holds anything, or its own attributes were touched (a message can hide there)."""
-        space = os.statvfs(self.scratch)
+        space = os.statvfs(self.scratch)  # gVisor counts no files: there the folder's own change tells
         return space.f_files - space.f_ffree > 1 or os.stat(self.scratch).st_ctime_ns != self._changed_ns
 
     def clean_files(self) -> None:

@@ -56,6 +56,7 @@ class Warden:
         self._in_flight: list[Run] = []
         self._free: list[Slot] = []
         self._limits: dict[str, Any] = {}
+        self._gvisor = False
         self._hash_seed = 0
         self._zygotes: list[Zygote] = []  # the candidates', the judges'; from `hello` on
         self._judges: Judges
@@ -144,7 +145,7 @@ class Warden:
 
     def hello(self, request: dict[str, Any]) -> dict[str, Any]:
         """Take over the settings, look at the lock-down from inside, and try it as a candidate would."""
-        self._limits = request["limits"]
+        self._limits, self._gvisor = request["limits"], request["gvisor"]
         self._free = [Slot(index, uid) for index, uid in enumerate(request["uids"])]
         self._use_zygotes(0)
         facts = self_check([slot.scratch for slot in self._free])
@@ -234,7 +235,9 @@ class Warden:
             zygote.stop()
         gid = self._free[0].uid  # a group that nothing else is in
         kinds = (("candidates", self._limits, gid), ("judges", JUDGE_LIMITS, JUDGE_UID))
-        self._zygotes = [Zygote(kind, hash_seed, limits, group) for kind, limits, group in kinds]
+        self._zygotes = [
+            Zygote(kind, hash_seed, limits, group, gvisor=self._gvisor) for kind, limits, group in kinds
+        ]
         self._judges = Judges(self._zygotes[1])
         self._hash_seed = hash_seed
 
