@@ -23,6 +23,7 @@ from docker.models.containers import Container
 from docker.types import LogConfig, Ulimit
 
 from sandbox.errors import SandboxError
+from sandbox.seccomp import profile_text
 from sandbox.types import MIB, Limits
 
 LABEL = "code-optimise.sandbox"
@@ -91,7 +92,7 @@ def create_options(spec: ContainerSpec, uid: int) -> dict[str, Any]:
         "read_only": True,
         "cap_drop": ["ALL"],
         "cap_add": list(CAPABILITIES),
-        "security_opt": ["no-new-privileges:true"],
+        "security_opt": ["no-new-privileges:true", "seccomp=" + profile_text()],
         "pids_limit": spec.pids,
         "mem_limit": spec.memory_bytes,
         "memswap_limit": spec.memory_bytes,
