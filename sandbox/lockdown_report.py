@@ -17,7 +17,7 @@ X86_ONLY = frozenset({"iopl", "ioperm", "modify_ldt", "x32", "int 0x80"})
 CALL_REFUSALS = frozenset({"refused EPERM", "refused ENOSYS"})
 # gVisor's kernel is its own: it says so in these words for what it does not have, filter or not.
 GVISOR_REFUSALS = CALL_REFUSALS | {"reached ENOSYS", "reached EINVAL", "reached EAFNOSUPPORT", "reached EACCES"}
-# An error that is not about permission (too many open files, say) proves nothing; a file that is not there does no harm.
+# An error that is not about permission (too many open files) proves nothing; a file that is not there does no harm.
 FILE_REFUSALS = frozenset({"refused EPERM", "refused EACCES", "refused EROFS", "refused ENOENT"})
 EXACT = {
     "too many processes": frozenset({"refused EAGAIN"}),

@@ -1,7 +1,7 @@
 """Our own system-call filter: a short list of what Python needs, everything else refused with EPERM.
 
-`python -m sandbox.seccomp > sandbox/seccomp.json` writes it in the engine's format; the file is checked in, so that what
-is enforced can be read and reviewed. The engine is given the text itself (`profile_text`), which works through a remote
+`python -m sandbox.seccomp > sandbox/seccomp.json` writes it in the engine's format; the file is checked in, so that
+what is enforced can be read and reviewed. The engine is given the text itself (`profile_text`), which works through a remote
 DOCKER_HOST as well.
 
 How to read it. The whole container has one filter: warden, judge and candidate. A call is here only if CPython, glibc,
@@ -9,10 +9,11 @@ the engine's own start-up (runc loads the filter just before it executes us) or 
 privilege that the candidate has not got may still be missing here on purpose: the filter keeps the kernel's code for it
 out of reach. Left out after some thought, because programs could miss them:
 
-* `socket`, `bind`, `connect`, `listen`, `accept`: with stream pairs alone nothing has an address, not even a hidden one.
+* `socket`, `bind`, `connect`, `listen`, `accept`: with stream and packet pairs alone nothing has an address.
 * `memfd_create`: an executable file outside the scratch folder's noexec, memory outside the file-size limit.
 * `mknod`, `mknodat`: no FIFOs either. `inotify_*`, `fanotify_*`: nobody else's files to watch.
-* `sched_setaffinity`, `sched_setscheduler`, `sched_setattr`, `setpriority`, `ioprio_set`: a candidate must not move itself.
+* `sched_setaffinity`, `sched_setscheduler`, `sched_setattr`, `setpriority`, `ioprio_set`: a candidate
+  must not move itself.
 * `splice`, `tee`, `vmsplice`: much kernel code, no user in the standard library outside `os.splice`.
 * `setsockopt`: its options include socket filters. `mlock`: the limit is 0 anyway. `sync`: stalls the whole machine.
 * `personality`: turns off address randomisation. `chown`, `setxattr`: nothing to give away.
@@ -95,7 +96,8 @@ GROUPS = (
     ),
     Group(
         "processes: subprocess, multiprocessing, the zygote; pidfd_open for the warden and asyncio",
-        "fork vfork execve exit exit_group wait4 waitid getpid getppid getpgrp getpgid setpgid getsid setsid pidfd_open",
+        "fork vfork execve exit exit_group wait4 waitid getpid getppid getpgrp getpgid setpgid getsid setsid"
+        " pidfd_open",
     ),
     Group("processes and threads, in the namespaces that they have", "clone", (Match(0, 0, NEW_NAMESPACES),)),
     Group("limits (lowering one's own; the hard ones cannot be raised), usage", "prlimit64 getrusage times"),
@@ -113,7 +115,7 @@ GROUPS = (
         "poll ppoll select pselect6 epoll_create1 epoll_ctl epoll_wait epoll_pwait eventfd2",
     ),
     Group("identity, reading", "getuid geteuid getgid getegid getresuid getresgid getgroups"),
-    Group("identity, dropping: the warden's children; refused to all without the capability", "setgroups setresuid setresgid"),
+    Group("identity, dropping: the zygote's children; needs the capability", "setgroups setresuid setresgid"),
     Group("the machine, randomness", "uname sysinfo getrandom"),
     Group("sockets that are open already", "sendmsg recvmsg recvfrom shutdown getsockopt getsockname getpeername"),
     Group("send() without an address", "sendto", (Match(4, 0),)),

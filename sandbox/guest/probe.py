@@ -1,7 +1,7 @@
 """Tries what a candidate must not be able to do, and says what came of it.
 
-Run once per container, in a child that has become a candidate (`lockdown`) and before anything of a solution is read, so
-the answers can be believed. What must come out is decided on the host (`sandbox/lockdown_report.py`).
+Run once per container, in a child that has become a candidate (`lockdown`) and before anything of a solution is read,
+so the answers can be believed. What must come out is decided on the host (`sandbox/lockdown_report.py`).
 
 A forbidden system call is really made, by its number, with arguments that do no harm should the kernel take it: a null
 pointer, a descriptor of -1, a request that exists nowhere, a change to what already is. Then any error but the filter's
@@ -12,8 +12,8 @@ says that the call reached the kernel:
     "allowed"          it worked
     "absent"           this machine's architecture has no such call
 
-By itself, as root in a container of the image: `python3 -m guest.probe '{"uid": …, "limits": {…}}'` prints the answers as
-JSON, with the slower ones added that are not worth their time at every start.
+By itself, as root in a container of the image: `python3 -m guest.probe '{"uid": …, "limits": {…}}'` prints the answers
+as JSON, and adds `foreign_calls`, each of which the kernel logs.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import signal
 import stat
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from . import lockdown
@@ -59,7 +60,7 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "setresuid": (117, 147), "settimeofday": (164, 170), "setuid": (105, 146), "shmget": (29, 194),
     "signalfd4": (289, 74), "socket": (41, 198), "socketpair": (53, 199), "splice": (275, 76), "swapoff": (168, 225),
     "swapon": (167, 224), "syslog": (103, 116), "tee": (276, 77), "timerfd_create": (283, 85), "umount2": (166, 39),
-    "unshare": (272, 97), "userfaultfd": (323, 282), "vhangup": (153, 58), "vmsplice": (278, 75),
+    "unshare": (272, 97), "userfaultfd": (323, 282), "vmsplice": (278, 75),
 }  # fmt: skip
 
 AT_FDCWD = -100
@@ -458,17 +459,14 @@ def attempt(work: Callable[[], Any]) -> str:
 
 def files() -> dict[str, str]:
     parent = os.getppid()
-    facts = {
-        label: attempt(lambda path=path, flags=flags: os.open(path.format(parent=parent), flags, 0o600))
-        for label, path, flags in FILES
-    }
-    facts |= {label: attempt(lambda path=path: os.listdir(path)) for label, path in FOLDERS}
+    facts = {label: attempt(partial(os.open, path.format(parent=parent), flags, 0o600)) for label, path, flags in FILES}
+    facts |= {label: attempt(partial(os.listdir, path)) for label, path in FOLDERS}
     cgroups = [
         attempt(work)
         for folder in CGROUPS
         for work in (
-            lambda folder=folder: os.open(f"{folder}/cgroup.procs", os.O_WRONLY),
-            lambda folder=folder: os.mkdir(f"{folder}/probe"),
+            partial(os.open, f"{folder}/cgroup.procs", os.O_WRONLY),
+            partial(os.mkdir, f"{folder}/probe"),
         )
     ]
     facts["write cgroup"] = max(cgroups, key=lambda fact: (fact == "allowed", fact))
@@ -489,11 +487,11 @@ def writable_mounts(scratch: str) -> str:
             # Really tried: permission bits say less (anyone may write to /dev/mqueue, and the limit of 0 forbids it).
             # Masked files of /proc are the null device, which is meant to be open to all.
             if stat.S_ISDIR(mode):
-                answer = attempt(lambda path=path: os.open(f"{path}/probe", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+                answer = attempt(partial(os.open, f"{path}/probe", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
                 if answer == "allowed":
                     os.unlink(f"{path}/probe")
             elif stat.S_ISREG(mode):
-                answer = attempt(lambda path=path: os.open(path, os.O_WRONLY))
+                answer = attempt(partial(os.open, path, os.O_WRONLY))
             else:
                 continue
             if answer == "allowed":
@@ -578,7 +576,7 @@ def _x32() -> str:
 
 def _int80() -> str:
     code = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-    code.write(bytes.fromhex("b814000000" "cd80" "c3"))  # mov eax, 20 (getpid); int 0x80; ret
+    code.write(bytes.fromhex("b814000000cd80c3"))  # mov eax, 20 (getpid); int 0x80; ret
     address = ctypes.addressof(ctypes.c_char.from_buffer(code))
     result = ctypes.CFUNCTYPE(ctypes.c_int)(address)()
     return refused(-result) if result < 0 else "allowed"
