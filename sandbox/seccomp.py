@@ -1,8 +1,8 @@
 """Our own system-call filter: a short list of what Python needs, everything else refused with EPERM.
 
 `python -m sandbox.seccomp > sandbox/seccomp.json` writes it in the engine's format; the file is checked in, so that
-what is enforced can be read and reviewed. The engine is given the text itself (`profile_text`), which works through a remote
-DOCKER_HOST as well.
+what is enforced can be read and reviewed. The engine is given the text itself (`profile_text`), which works
+through a remote DOCKER_HOST as well.
 
 How to read it. The whole container has one filter: warden, judge and candidate. A call is here only if CPython, glibc,
 the engine's own start-up (runc loads the filter just before it executes us) or the warden makes it. What needs a
@@ -37,7 +37,7 @@ ARCHITECTURES = ("SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64")
 NEW_NAMESPACES = 0x0002_0000 | 0x0200_0000 | 0x0400_0000 | 0x0800_0000 | 0x1000_0000 | 0x2000_0000 | 0x4000_0000
 AF_UNIX = 1
 SOCK_TYPE_MASK, SOCK_STREAM, SOCK_SEQPACKET = 0xF, 1, 5
-PR_SET_NAME, PR_GET_NAME = 15, 16
+PR_SET_NAME, PR_GET_NAME, PR_GET_NO_NEW_PRIVS = 15, 16, 39
 ARCH_SET_FS = 0x1002
 IOCTLS = {
     "TCGETS": 0x5401,  # isatty: every open() of a text file asks
@@ -132,6 +132,7 @@ GROUPS = (
     ),
     Group("a thread's name", "prctl", (Match(0, PR_SET_NAME),)),
     Group("a thread's name", "prctl", (Match(0, PR_GET_NAME),)),
+    Group("the warden's self-check, where /proc does not say (gVisor)", "prctl", (Match(0, PR_GET_NO_NEW_PRIVS),)),
     Group("thread-local storage at every start (x86_64)", "arch_prctl", (Match(0, ARCH_SET_FS),)),
     *(Group(f"{name}, and no other request: none that types into a terminal", "ioctl", (Match(1, number),))
       for name, number in IOCTLS.items()),

@@ -18,6 +18,7 @@ as JSON, and adds `foreign_calls`, each of which the kernel logs.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -64,6 +65,7 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
 }  # fmt: skip
 
 AT_FDCWD = -100
+PR_GET_NO_NEW_PRIVS = 39
 NEWUSER, NEWNET = 0x1000_0000, 0x4000_0000
 PTRACE_TRACEME, PTRACE_ATTACH = 0, 16
 NOT_AN_ADDRESS = 1  # no process has memory there
@@ -188,7 +190,7 @@ GIVES_DESCRIPTOR = frozenset({
 })  # fmt: skip
 
 LIMITS = {
-    "CORE": "core", "CPU": "cpu_seconds", "AS": "memory_bytes", "FSIZE": "file_bytes", "NOFILE": "open_files",
+    "CORE": "", "CPU": "cpu_seconds", "AS": "memory_bytes", "FSIZE": "file_bytes", "NOFILE": "open_files",
     "NPROC": "processes", "MEMLOCK": "", "MSGQUEUE": "", "NICE": "", "RTPRIO": "",
 }  # fmt: skip
 FILES: tuple[tuple[str, str, int], ...] = (
@@ -262,6 +264,8 @@ def in_child(work: Callable[[], Any]) -> tuple[Any, int]:
     if pid == 0:
         try:
             os.write(writer, json.dumps(work()).encode())
+        except Exception:
+            sys.excepthook(*sys.exc_info())
         finally:
             os._exit(0)
     os.close(writer)
@@ -307,17 +311,18 @@ def child_calls(kernel: Kernel) -> dict[str, str]:
 
 
 def wanted_limits(limits: dict[str, Any]) -> dict[str, int]:
-    wanted = {name: int(limits[key]) if limits.get(key) is not None else 0 for name, key in LIMITS.items()}
-    return wanted | {"CPU": int(limits["cpu_seconds"]) + 2}
+    wanted = {name: int(limits[key]) if key else 0 for name, key in LIMITS.items()}
+    return wanted | {"CPU": int(limits["cpu_seconds"]) + 2}  # the backstop's margin (lockdown.py)
 
 
 def set_values(limits: dict[str, Any]) -> dict[str, str]:
-    """Each limit has the value asked for, soft and hard, and cannot be raised."""
+    """Each limit is at most what was asked for, soft and hard alike, and cannot be raised."""
     facts = {}
     for name, value in wanted_limits(limits).items():
         which = getattr(resource, f"RLIMIT_{name}")
         found = resource.getrlimit(which)
-        facts[f"limit {name}"] = "fine" if found == (value, value) else f"is {found}, not {value}"
+        held = found[0] == found[1] and 0 <= found[1] <= value
+        facts[f"limit {name}"] = "fine" if held else f"is {found}, not {value}"
         try:
             resource.setrlimit(which, (found[0], found[1] + 1))
             facts[f"raise {name}"] = "allowed"
@@ -515,15 +520,15 @@ def devices() -> str:
     return "fine" if not found else ", ".join(sorted(found))
 
 
-def state() -> dict[str, str]:
+def state(kernel: Kernel) -> dict[str, str]:
     with open("/proc/self/status") as stream:
         status = dict(line.rstrip("\n").split(":\t", 1) for line in stream if ":\t" in line)
-    held = {name: status.get(name, "?") for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}
+    held = {name: status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb") if name in status}
     identity = (os.getresuid(), os.getresgid())
     ours = identity[0][0] != 0 and all(len(set(ids)) == 1 for ids in identity) and os.getgroups() == []
     return {
-        "capabilities": "fine" if set(held.values()) == {"0" * 16} else f"{held}",
-        "no_new_privileges": "fine" if status.get("NoNewPrivs", "").strip() == "1" else "off",
+        "capabilities": "fine" if "CapEff" in held and set(held.values()) == {"0" * 16} else f"{held}",
+        "no_new_privileges": "fine" if kernel("prctl", PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 else "off",
         "filter": "fine" if status.get("Seccomp", "").strip() == "2" else "off",
         "identity": "fine" if ours else f"{identity}, groups {os.getgroups()}",
         "machine": os.uname().machine,
@@ -539,20 +544,35 @@ def run(limits: dict[str, Any], scratch: str) -> dict[str, str]:
     os.chdir(scratch)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     kernel = Kernel()
-    facts = state() | calls(kernel) | set_values(limits) | files()
-    facts |= in_child(lambda: child_calls(kernel))[0] or {}
-    return facts | {
-        "too many processes": processes(limits["processes"]),
-        "too many files": descriptors(limits["open_files"]),
-        "too large a file": file_size(limits["file_bytes"]),
-        "too much memory": memory(limits["memory_bytes"]),
-        "core dump": core_dump(),
-        "full scratch": full_scratch(limits["file_bytes"]),
-        "too many names": many_names(),
-        "execute from scratch": executable_scratch(),
-        "writable mounts": writable_mounts(scratch),
-        "devices": devices(),
+    facts: dict[str, str] = {}
+    groups: list[Callable[[], dict[str, str]]] = [
+        partial(state, kernel),
+        partial(calls, kernel),
+        partial(set_values, limits),
+        files,
+        lambda: in_child(partial(child_calls, kernel))[0] or {},
+    ]
+    for several in groups:
+        with contextlib.suppress(OSError, ValueError):  # not probed, which is a problem
+            facts |= several()
+    singles: dict[str, Callable[[], str]] = {
+        "too many processes": partial(processes, limits["processes"]),
+        "too many files": partial(descriptors, limits["open_files"]),
+        "too large a file": partial(file_size, limits["file_bytes"]),
+        "too much memory": partial(memory, limits["memory_bytes"]),
+        "core dump": core_dump,
+        "full scratch": partial(full_scratch, limits["file_bytes"]),
+        "too many names": many_names,
+        "execute from scratch": executable_scratch,
+        "writable mounts": partial(writable_mounts, scratch),
+        "devices": devices,
     }
+    for name, single in singles.items():
+        try:
+            facts[name] = single()
+        except (OSError, ValueError) as error:
+            facts[name] = f"could not be tried: {error}"
+    return facts
 
 
 def foreign_calls() -> dict[str, str]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.guest import probe
-from sandbox.lockdown_report import FILTERED, acceptable, probe_problems
+from sandbox.lockdown_report import FILTERED, GVISOR_LACKS, acceptable, probe_problems
 
 
 def good(machine="x86_64"):
@@ -52,6 +52,13 @@ def test_gvisors_own_words(answer):
     assert probe_problems(facts, "runsc") == []
     assert probe_problems(facts, "runc") == probe_problems(facts) == [f"socket AF_VSOCK: {answer}"]
     assert probe_problems(good() | {"socket AF_UNIX": "allowed"}, "runsc") == ["socket AF_UNIX: allowed"]
+
+
+def test_what_gvisor_lacks_is_known_one_by_one():
+    assert probe_problems(good() | GVISOR_LACKS, "runsc") == []
+    assert len(probe_problems(good() | GVISOR_LACKS)) == len(GVISOR_LACKS)
+    for fact in ({"writable mounts": "/tmp"}, {"ptrace TRACEME": "allowed"}, {"devices": "/dev/fuse, /dev/sda"}):
+        assert len(probe_problems(good() | fact, "runsc")) == 1
 
 
 def test_every_call_has_a_number_on_each_machine():
