@@ -304,6 +304,8 @@ def child_calls(kernel: Kernel) -> dict[str, str]:
         facts[label] = kernel.outcome(name, args)
         if name == "clone" and os.getpid() != parent:  # it worked, and this is the new one
             os._exit(0)
+        with contextlib.suppress(ChildProcessError):  # waited for: its SIGCHLD would stop a traced process for good
+            os.waitpid(-1, 0)
     return facts
 
 
