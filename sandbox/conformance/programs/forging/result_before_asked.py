@@ -1,0 +1,22 @@
+# /// attack
+# line = "forged result frames on every fd"
+# expect = ["VIOLATION"]
+# [proof]
+# output = "attack: answered both calls while loading"
+# ///
+import os
+
+
+def frame(payload):
+    return len(payload).to_bytes(4, "big") + payload
+
+
+def result(text):
+    return frame(b"R" + len(text).to_bytes(4, "big") + text)
+
+
+# "Loaded", both answers and the farewell, before a single call was made.
+os.write(4, frame(b"L") + result(b"8") + result(b"10") + frame(b"F"))
+print("attack: answered both calls while loading", flush=True)
+while True:
+    pass
