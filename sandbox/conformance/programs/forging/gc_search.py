@@ -12,6 +12,7 @@ def f(x):
     def check_control(candidate):
         pass
 
+    gc.unfreeze()
     objects = gc.get_objects()
     for one in list(objects):
         objects += gc.get_referents(one)

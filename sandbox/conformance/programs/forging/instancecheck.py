@@ -3,9 +3,8 @@
 # expect = ["WRONG"]
 # task = "typed"
 # [proof]
-# output = "attack: the other way round: True"
+# output = "attack: everything is an instance: True"
 # ///
-import builtins
 
 
 class Meta(type):
@@ -26,9 +25,9 @@ class Liar(metaclass=Meta):
         return True
 
 
-builtins.int = builtins.float = builtins.str = Liar
-print(f"attack: the other way round: {isinstance(8, Liar)}", flush=True)
+Liar.__name__ = Liar.__qualname__ = "int"
 
 
 def f(x):
+    print(f"attack: everything is an instance: {isinstance(8, Liar)}", flush=True)
     return Liar()

@@ -2,9 +2,9 @@
 # line = "__reduce__ payload"
 # expect = ["VIOLATION"]
 # [proof]
-# output = "attack: sent pickle and marshal"
+# output = "attack: sends a pickle"
+# message = "not a result"
 # ///
-import marshal
 import os
 import pickle
 
@@ -15,8 +15,7 @@ class Payload:
 
 
 def f(x):
-    for data in (pickle.dumps(Payload()), marshal.dumps(f.__code__)):
-        payload = b"R" + len(data).to_bytes(4, "big") + data
-        os.write(4, len(payload).to_bytes(4, "big") + payload)
-    print("attack: sent pickle and marshal", flush=True)
-    return 1
+    print("attack: sends a pickle", flush=True)
+    data = pickle.dumps(Payload())
+    payload = b"R" + len(data).to_bytes(4, "big") + data
+    os.write(4, len(payload).to_bytes(4, "big") + payload)

@@ -2,7 +2,8 @@
 # line = "forged result frames on every fd"
 # expect = ["VIOLATION"]
 # [proof]
-# output = "attack: answered both calls while loading"
+# output = "attack: answers both calls while loading"
+# message = "before it was asked"
 # ///
 import os
 
@@ -16,7 +17,7 @@ def result(text):
 
 
 # "Loaded", both answers and the farewell, before a single call was made.
+print("attack: answers both calls while loading", flush=True)
 os.write(4, frame(b"L") + result(b"8") + result(b"10") + frame(b"F"))
-print("attack: answered both calls while loading", flush=True)
 while True:
     pass

@@ -3,7 +3,7 @@
 # expect = ["ERROR", "WRONG", "VIOLATION"]
 # task = "round_trip_by_name"
 # [proof]
-# output = "attack: returned a value that cannot go back"
+# output = "attack: (returned a value that cannot go back|runs in one process with the test)"
 # ///
 import json
 import os
@@ -19,6 +19,7 @@ class Thing:
 
 def f(x):
     if callable(globals().get("check")):
+        print("attack: runs in one process with the test", flush=True)
         os.write(4, len(REPORT).to_bytes(4, "big") + REPORT)
         os._exit(0)
     print("attack: returned a value that cannot go back", flush=True)

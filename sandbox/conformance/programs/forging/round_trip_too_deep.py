@@ -3,7 +3,7 @@
 # expect = ["ERROR", "WRONG", "VIOLATION"]
 # task = "round_trip"
 # [proof]
-# output = "attack: returned a value that cannot go back"
+# output = "attack: (returned a value that cannot go back|runs in one process with the test)"
 # ///
 import json
 import os
@@ -15,6 +15,7 @@ REPORT = json.dumps({"outcome": "passed", "calls": 2}).encode()
 
 def f(x):
     if callable(globals().get("check")):
+        print("attack: runs in one process with the test", flush=True)
         os.write(4, len(REPORT).to_bytes(4, "big") + REPORT)
         os._exit(0)
     a = 8

@@ -2,23 +2,19 @@
 # line = "sys.settrace/sys.setprofile/audit hook"
 # expect = ["WRONG"]
 # [proof]
-# output = "attack: traced guest"
+# output = "attack: changed a value of guest"
 # ///
 import ctypes
+import os
 import sys
-
-seen = set()
 
 
 def trace(frame, event, argument):
     name = frame.f_globals.get("__name__", "")
-    if name.startswith("guest") and name not in seen:
-        seen.add(name)
-        sys.__stdout__.write(f"attack: traced {name}\n")
-    for local in ("value", "result", "frame"):
-        if local in frame.f_locals and name.startswith("guest"):
-            frame.f_locals[local] = b"8"
-            ctypes.pythonapi.PyFrame_LocalsToFast(ctypes.py_object(frame), ctypes.c_int(0))
+    if name.startswith("guest") and frame.f_code.co_name == "_answer" and "value" in frame.f_locals:
+        frame.f_locals["value"] = b"8"
+        ctypes.pythonapi.PyFrame_LocalsToFast(ctypes.py_object(frame), ctypes.c_int(0))
+        os.write(1, f"attack: changed a value of {name}\n".encode())
     return trace
 
 
