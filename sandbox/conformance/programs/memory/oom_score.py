@@ -3,7 +3,7 @@
 # expect = ["PASSED"]
 # prelude = true
 # [proof]
-# output = "refused: its own oom_score_adj (.|\\n)*after exec: (refused|REACHED|no exec)"
+# output = "refused: its own oom_score_adj (.|\\n)*(refused|REACHED): after exec"
 # ///
 import subprocess
 import sys
@@ -13,9 +13,9 @@ CHILD = """
 try:
     with open("/proc/self/oom_score_adj", "w") as stream:
         stream.write("0")
-    print("REACHED: oom_score_adj after exec:", open("/proc/self/oom_score_adj").read())
+    print("REACHED: after exec: oom_score_adj", open("/proc/self/oom_score_adj").read())
 except OSError as error:
-    print("refused: oom_score_adj", error)
+    print("refused: after exec:", error)
 """
 
 
@@ -32,7 +32,6 @@ def f(x):
         done = subprocess.run([sys.executable, "-S", "-c", CHILD], capture_output=True, text=True)
         said = (done.stdout + done.stderr[-200:]).strip()
     except OSError as error:
-        said = f"no exec {error}"
-    print(said.replace("REACHED: ", "REACHED: ", 1), flush=True)
-    print("after exec: " + said, flush=True)
+        said = f"refused: after exec: {error}"
+    print(said, flush=True)
     return 2 * x
