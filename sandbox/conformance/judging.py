@@ -58,9 +58,7 @@ def _verdict(attack: Attack, execution: Execution) -> list[Finding]:
 
 def _reached(attack: Attack, execution: Execution) -> list[Finding]:
     lines = re.findall(r"^REACHED: (.*)", execution.output_head, re.M)
-    return [
-        Finding(Kind.ESCAPE, line[:200]) for line in lines if not any(re.search(p, line) for p in attack.reaches)
-    ]
+    return [Finding(Kind.ESCAPE, line[:200]) for line in lines if not any(re.search(p, line) for p in attack.reaches)]
 
 
 def _vacuous(proof: Proof, execution: Execution) -> list[Finding]:

@@ -88,18 +88,18 @@ def run_suite(
 def examine(sandbox: Sandbox, attack: Attack, *, core: int, runtime: str = "", timed: bool = True) -> Result:
     """One attack with all that belongs to it, in a sandbox of the one core."""
     attack = attack.under(runtime)
-    honest = attack.task.honest_job
-    before, hostile, after = sandbox.run_many([honest, attack.job, honest])
+    neighbour = attack.task.neighbour_job
+    before, hostile, after = sandbox.run_many([neighbour, attack.job, neighbour])
     found = [
         *judging.findings(attack, hostile),
         *judging.neighbour_findings(before, "the neighbour before"),
         *judging.neighbour_findings(after, "the neighbour after"),
-        *judging.look_findings(sandbox.run(look_task(sandbox.limits, core).job(look_program()))),
+        *_look(sandbox, core),
     ]
     if timed and attack.timed is not None:
         timings = sandbox.measure(_block(attack), core=core).timings
         found += judging.timing_findings(attack, timings)
-        found += judging.look_findings(sandbox.run(look_task(sandbox.limits, core).job(look_program())))
+        found += _look(sandbox, core)
     return Result(
         attack=attack.name,
         category=attack.category,
@@ -109,6 +109,11 @@ def examine(sandbox: Sandbox, attack: Attack, *, core: int, runtime: str = "", t
         timed=timed and attack.timed is not None,
         findings=tuple(found),
     )
+
+
+def _look(sandbox: Sandbox, core: int) -> list[Finding]:
+    """What the next run finds. It runs alone: processes in flight beside it would look like survivors."""
+    return judging.look_findings(sandbox.run(look_task(sandbox.limits, core).honest_job))
 
 
 def _block(attack: Attack) -> Block:

@@ -28,7 +28,21 @@ class Task:
     def honest_job(self) -> Job:
         return self.job(self.honest)
 
+    @property
+    def neighbour_job(self) -> Job:
+        """The honest solution for a run beside an attack: it stays for a while, and minds its folder meanwhile."""
+        return self.job(_MINDFUL + self.honest)
 
+
+_MINDFUL = """\
+import os, time
+with open("mine", "w") as stream:
+    stream.write("untouched")
+time.sleep(0.1)
+with open("mine") as stream:
+    if os.listdir(".") != ["mine"] or stream.read() != "untouched":
+        raise RuntimeError(f"somebody was here: {os.listdir('.')}")
+"""
 _DOUBLE = "def f(x):\n    return 2 * x\n"
 _SUM = """\
 def f(n):

@@ -3,7 +3,7 @@
 # expect = ["PASSED"]
 # prelude = true
 # [proof]
-# output = "refused: kill parent (.|\\n)*refused: kill 1 (.|\\n)*refused: kill -1 (.|\\n)*attack: [1-9][0-9]* processes"
+# output = "refused: kill parent (.|\\n)*refused: kill 1 (.|\\n)*attack: kill -1 (.|\\n)*attack: [1-9][0-9]* processes"
 # ///
 import signal
 
@@ -13,8 +13,12 @@ def f(x):
         return 10
     attempt("kill parent", os.kill, os.getppid(), signal.SIGKILL)
     attempt("kill 1", os.kill, 1, signal.SIGKILL)
-    attempt("kill -1", os.kill, -1, signal.SIGKILL)
-    attempt("kill group of parent", os.killpg, os.getpgid(os.getppid()), signal.SIGKILL)
+    # It reports success even where every process was refused: whether it hit one, the neighbours will tell.
+    try:
+        os.kill(-1, signal.SIGKILL)
+        print("attack: kill -1 done", flush=True)
+    except OSError as error:
+        print(f"attack: kill -1 {errno.errorcode[error.errno]}", flush=True)
     others = processes()
     for pid in others:
         for number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT, 0):

@@ -3,7 +3,7 @@
 # expect = ["PASSED"]
 # prelude = true
 # [proof]
-# output = "attack: looked beside its own folder: [0-9]+ refused"
+# output = "attack: looked beside its own folder: [1-9][0-9]* denied"
 # ///
 
 
@@ -12,7 +12,7 @@ def f(x):
     if x == 5:
         return 10
     mine = os.getcwd()
-    refused = 0
+    denied = 0
     for folder in {os.path.dirname(mine), "/scratch"} - {"/", mine}:
         for name in [str(number) for number in range(40)]:
             path = f"{folder}/{name}"
@@ -23,14 +23,18 @@ def f(x):
                 try:
                     action()
                     print(f"REACHED: {path}", flush=True)
+                except PermissionError:
+                    denied += 1
                 except OSError:
-                    refused += 1
+                    pass  # nobody has that one just now
         for action in (lambda: open(f"{folder}/message-for-the-next", "w").close(), lambda: os.chmod(folder, 0o777)):
             try:
                 action()
                 print(f"REACHED: {folder}", flush=True)
+            except PermissionError:
+                denied += 1
             except OSError:
-                refused += 1
+                pass
     os.chdir(mine)
-    print(f"attack: looked beside its own folder: {refused} refused", flush=True)
+    print(f"attack: looked beside its own folder: {denied} denied", flush=True)
     return 2 * x

@@ -10,6 +10,8 @@ import socket
 
 # Descriptors that are sent and never received are open, and in nobody's table.
 def f(x):
+    if x == 5:
+        return 10
     one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     one.setblocking(False)
     files = [os.open("/dev/null", os.O_RDONLY) for _ in range(30)]
