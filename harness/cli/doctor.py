@@ -18,17 +18,20 @@ from sandbox.conformance import CATEGORIES, LIMITS, Report, Result, load_attacks
 
 # Runtimes with a kernel of their own on top: timings there say nothing, so attacks on timings neither.
 NOT_FOR_TIMING = ("runsc",)
-HEADINGS = (
-    "attempted",
-    "forged",
-    "escapes",
-    "survivors",
-    "neighbours spoiled",
-    "wrong verdicts",
-    "untrue times",
-    "vacuous",
+COLUMNS = {
+    "attempted": "attempted",
+    "forged": "forged",
+    "escapes": "escape",
+    "survivors": "survivor",
+    "spoiled": "spoiled",
+    "verdicts": "verdict",
+    "times": "timing",
+    "vacuous": "vacuous",
+}
+LEGEND = (
+    "spoiled: harmed an honest run beside it · verdicts: not passed, but judged wrongly · "
+    "times: untrue and not noticed · vacuous: did not really attack"
 )
-KINDS = ("attempted", "forged", "escape", "survivor", "spoiled", "verdict", "timing", "vacuous")
 
 
 def run(root: Path, *, as_json: bool) -> int:
@@ -69,16 +72,24 @@ def attack(runtime: str | None, cores: Sequence[int] | None, reporter: Reporter,
 
 
 def print_report(report: Report, console: Console) -> None:
-    table = Table(title="Attacks on the sandbox", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title="Attacks on the sandbox",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     table.add_column("")
-    for heading in HEADINGS:
+    for heading in COLUMNS:
         table.add_column(heading, justify="right")
     for category in (*CATEGORIES, None):
         counts = report.counts(category)
         style = "bold" if category is None else ""
-        cells = [_cell(kind, counts[kind]) for kind in KINDS]
+        cells = [_cell(kind, counts[kind]) for kind in COLUMNS.values()]
         table.add_row(category or "all", *cells, style=style, end_section=category == CATEGORIES[-1])
     console.print(table)
+    console.print(LEGEND, style="dim", highlight=False)
     for result in report.results:
         for finding in result.findings:
             # soft_wrap: names must survive being copied

@@ -1,6 +1,6 @@
 # /// attack
 # line = "a valid result and then a second"
-# expect = ["VIOLATION"]
+# expect = ["VIOLATION", "WRONG"]
 # [proof]
 # output = "attack: a thread answers too"
 # ///
@@ -9,6 +9,7 @@ import threading
 import time
 
 
+# An answer that is there before the question is a violation; one that comes after it is the answer, and wrong.
 def late():
     for _ in range(2_000):
         os.write(4, b"\0\0\0\x06R\0\0\0\x018")
