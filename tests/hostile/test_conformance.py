@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Sandbox, SandboxError, allowed_cores
+from sandbox import Sandbox, SandboxError, Verdict, allowed_cores
 from sandbox.conformance import CATEGORIES, LIMITS, Attack, examine, load_attacks
+from sandbox.conformance.tasks import TASKS
 
 pytestmark = [pytest.mark.hostile, pytest.mark.docker]
 
@@ -36,19 +37,28 @@ def test_the_sandbox_withstands(sandbox, name):
 
 @pytest.fixture(scope="module", params=OTHER_RUNTIMES)
 def other_sandbox(request, docker_engine, sandbox_image):
+    """The runtime's name, its sandbox, and what came of an honest run in it."""
     runtimes = docker_engine.info().get("Runtimes") or {}
     if request.param not in runtimes:
         pytest.skip(f"the engine has no runtime {request.param}, only {', '.join(sorted(runtimes))}")
-    try:
-        with Sandbox(cores=[CORE], limits=LIMITS, runtime=request.param) as running:
-            yield request.param, running
-    except SandboxError as error:
-        pytest.fail(f"{request.param} is installed and does not run: {error}")
+    with Sandbox(cores=[CORE], limits=LIMITS, runtime=request.param) as running:
+        try:
+            said = running.run(TASKS["double"].honest_job).verdict
+        except SandboxError as error:
+            said = str(error)
+        yield request.param, running, said
+
+
+def test_another_runtime_judges_an_honest_solution(other_sandbox):
+    runtime, _, said = other_sandbox
+    assert (runtime, said) == (runtime, Verdict.PASSED)
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_the_sandbox_withstands_under_another_runtime(other_sandbox, name):
-    runtime, running = other_sandbox
+    runtime, running, said = other_sandbox
+    if said != Verdict.PASSED:
+        pytest.skip(f"{runtime} does not even judge an honest solution: {said} (that is a failure of its own above)")
     result = examine(running, ATTACKS[name], core=CORE, runtime=runtime, timed=False)
     assert [str(finding) for finding in result.findings] == []
 
