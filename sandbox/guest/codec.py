@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # `typing` is large, and no candidate needs it for us
 
 # ---- caps: on what either side can make the other one hold or compute -----------------------------------------------
 MAX_BYTES = 8 * 1024 * 1024  # of one encoded value
-MAX_NODES = 1_000_000  # commas and opening brackets of one encoded value, those inside texts included: quick to count
+MAX_NODES = 500_000  # commas and opening brackets of one encoded value, those inside texts included: quick to count
 MAX_DEPTH = 200
 SET_LEVELS = 20  # a set counts as so many levels of depth: each level of sets encodes what is in it once more, to sort
 MAX_DRAINED = 100_000  # elements taken from an iterator
@@ -39,7 +39,7 @@ MAX_INT_BITS = 1 << 22  # more than a million decimal digits
 MAX_FRACTION_BITS = 1 << 16  # of each part: reducing a fraction takes quadratic time
 MAX_DECIMAL_TEXT = 10_000  # characters
 MAX_DECIMAL_EXPONENT = 100_000  # int(Decimal("1E+999999999")) would be a gigabyte
-MAX_SAME_HASH = 100  # keys of one set or dict that share a hash: collisions take quadratic time
+MAX_SAME_HASH = 200  # keys of one set or dict that share a hash: collisions take quadratic time
 _INT64 = 1 << 63
 _INF = float("inf")
 _NUMBER_TEXT = 32  # no float's text is longer

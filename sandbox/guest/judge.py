@@ -205,7 +205,7 @@ def _replace_contents(target: Any, value: Any) -> None:
 def failure(frame: bytes) -> BaseException:
     """The exception that a failure frame stands for: a built-in one by its name, else by its nearest built-in base."""
     kind = frame[:1]
-    if kind == calls.EXITED:
+    if frame == calls.EXITED:
         return Exited()
     if kind == calls.SYNTAX:
         return Unloadable("syntax", {"message": frame[1:].decode("utf-8", "replace")})
