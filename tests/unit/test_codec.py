@@ -114,7 +114,8 @@ TAGS = [*codec._UNPACKERS, "?"]
 SCRAPS = st.sampled_from(
     ["0x1", "-0x1", "0X1", "0x_1", " 0x1", "0x8000000000000000", "0x0", "1.5", "1_0", "inf", "nan", "-nan", "NaN",
      "sNaN", "1E+5", "1E+9999999", "\u0661", "ff", "FF", "f f", "2020-01-01", "2020-01-01T00:00:00", "2020-W01-1",
-     "20200101", "2020-01-01T00:00:00+00:00", "00:00:00", "24:00", "int", "type", "object", "0000d8000000dc00", 1 << 63, 1e300]
+     "20200101", "2020-01-01T00:00:00+00:00", "00:00:00", "24:00", "int", "type", "object", "0000d8000000dc00",
+     1 << 63, 1e300]
 )  # fmt: skip
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | SCRAPS,
