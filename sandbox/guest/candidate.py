@@ -259,7 +259,7 @@ def _silence() -> None:
 
 
 def _stay() -> None:
-    """Until the warden ends it: a candidate that is gone by the time of the verdict has left somebody else to answer."""
+    """Until the warden ends it: one that is gone by the time of the verdict has left somebody else to answer."""
     while True:
         _signal.pause()
 

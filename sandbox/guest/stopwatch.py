@@ -16,7 +16,8 @@ MAX_WAITED = 0.1  # of wall time: a solution that sleeps hides its run time from
 # Cold caches make the first pass of anything dearer, by about a microsecond a call.
 MEMOISED_EXCESS_NS = 4_000
 MEMOISED_EXCESS_PER_CALL_NS = 1_000
-JUDGED_CALL_NS, JUDGED_BYTE_NS = 200_000, 300
+# A process that was forked just now copies its pages as it goes; that is in the judged calls' time too.
+JUDGED_COLD_NS, JUDGED_CALL_NS, JUDGED_BYTE_NS = 5_000_000, 200_000, 300
 
 _now = time.monotonic_ns
 
@@ -59,7 +60,7 @@ class Stopwatch:
         self._results_digest = report["results_digest"]
         # What the judged calls took, less what it costs to take a call apart and to answer it.
         handling = JUDGED_CALL_NS * report["recorded"] + JUDGED_BYTE_NS * report["call_bytes"]
-        self._judged_ns = report["judged_cpu_ns"] - handling
+        self._judged_ns = report["judged_cpu_ns"] - handling - JUDGED_COLD_NS
         self._cold_ns = MEMOISED_EXCESS_NS + MEMOISED_EXCESS_PER_CALL_NS * report["recorded"]
         self._fd = candidate.control.fileno()
         self._clock = process_clock(candidate.pid)

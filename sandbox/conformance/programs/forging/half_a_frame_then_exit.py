@@ -1,8 +1,8 @@
 # /// attack
 # line = "forged result frames on every fd"
-# expect = ["VIOLATION"]
+# expect = ["EARLY_EXIT"]
 # [proof]
-# message = "ended inside a frame"
+# output = "attack: sent half a frame"
 # ///
 import os
 
