@@ -34,7 +34,7 @@ class DataMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One solution and its test. `label`: whether others say that it passes. `cases`: the test as data, if it can be."""
+    """One solution and its test. `label`: whether others say that it passes. `cases`: the test as data, or None."""
 
     key: int
     task_id: str
@@ -110,10 +110,11 @@ def human_eval_canonical() -> list[Work]:
         rows = [json.loads(line) for line in stream if line.strip()]
     return [
         Work(
-            key, row["task_id"], 0, row["prompt"], row["canonical_solution"], row["test"], row["entry_point"], label=True
+            key, row["task_id"], 0, row["prompt"], row["canonical_solution"], row["test"], row["entry_point"],
+            label=True,
         )
         for key, row in enumerate(rows)
-    ]
+    ]  # fmt: skip
 
 
 def mbpp_plus_canonical(folder: Path) -> list[Work]:

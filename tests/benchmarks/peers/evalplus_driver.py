@@ -20,7 +20,8 @@ def check(job: dict[str, Any]) -> dict[str, Any]:
         "mbpp", job["prompt"] + job["completion"], inputs, job["entry_point"], expected, atol=0,
         ref_time=[0.0] * len(inputs), fast_check=True, min_time_limit=TIMEOUT_SECONDS,
     )  # fmt: skip
-    return {"passed": status == "pass", "status": {"pass": "passed", "fail": "failed"}.get(status, status), "message": ""}
+    names = {"pass": "passed", "fail": "failed"}
+    return {"passed": status == "pass", "status": names.get(status, status), "message": ""}
 
 
 def pool(function: Callable[..., Any], jobs: list[dict[str, Any]], workers: int) -> Iterator[dict[str, Any]]:
