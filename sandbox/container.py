@@ -1,4 +1,4 @@
-"""One locked-down container with a warden in it: how it is created, what is checked, how it is spoken to.
+"""One locked-down container with a warden in it: how it is created and what is checked before it is used.
 
 Fail closed: the warden reports its lock-down from inside, and a container that has not got all that was asked for is
 never given a program.
@@ -7,14 +7,12 @@ never given a program.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import socket
-import struct
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import docker
@@ -22,26 +20,23 @@ import psutil
 from docker.models.containers import Container
 from docker.types import LogConfig, Ulimit
 
-from sandbox.errors import SandboxError
+from sandbox.errors import LockdownError, SandboxError
+from sandbox.stream import EngineStream, frame
 from sandbox.types import MIB, Limits
 
 LABEL = "code-optimise.sandbox"
 OWNER_LABEL = "code-optimise.owner"
 START_SECONDS = 60.0
-SEND_SECONDS = 30.0
-MAX_ANSWER_BYTES = 16 * MIB
+SLOTS = 8  # candidates that one container can have in flight: the others while some sleep or loop
 CONTAINER_OVERHEAD_BYTES = 768 * MIB  # warden, zygote and judge beside one candidate
-PIDS_OVERHEAD = 24
+PIDS_OVERHEAD = 40  # warden, zygote, judges at work and idle
 SCRATCH_INODES = 1_024
+PAGE_BYTES = 4_096
 
 CAP_KILL, CAP_SETGID, CAP_SETUID = 5, 6, 7
 CAPABILITIES = ("KILL", "SETGID", "SETUID")
 CAPABILITY_MASK = 1 << CAP_KILL | 1 << CAP_SETGID | 1 << CAP_SETUID
 SECCOMP_FILTER = 2
-
-
-class ContainerDied(SandboxError):
-    """The container ended, fell silent, or said something that no warden says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +47,25 @@ class ContainerSpec:
     core: int
     limits: Limits
     runtime: str | None = None
+    small_uids: bool = False  # the engine maps users: only the first 65,536 exist in a container
+    gvisor: bool = False  # the runtime is gVisor's: a kernel of its own, which shows other things
 
     @property
     def memory_bytes(self) -> int:
+        # Room for one candidate at its limit. Several may share it: a run that is killed for want of memory while
+        # others are in flight is run again alone (guest/warden.py).
         return self.limits.memory_bytes + CONTAINER_OVERHEAD_BYTES
 
     @property
     def pids(self) -> int:
-        return self.limits.processes + PIDS_OVERHEAD
+        return SLOTS * self.limits.processes + PIDS_OVERHEAD
+
+    def choose_uids(self) -> list[int]:
+        """One uid a slot. Numbers that no account has and that two containers will hardly share: the kernel counts a
+        uid's processes across containers."""
+        low, high = (20_000, 60_000) if self.small_uids else (1 << 20, 1 << 30)
+        first = random.SystemRandom().randrange(low, high - SLOTS)
+        return list(range(first, first + SLOTS))
 
 
 def owner() -> str:
@@ -76,16 +82,19 @@ def owner_is_alive(text: str) -> bool:
         return False
 
 
-def create_options(spec: ContainerSpec, uid: int) -> dict[str, Any]:
-    """The engine's options for a container (design.md section 4). `uid` is the candidate's, unique to the container,
-    because the kernel counts a uid's processes across containers."""
-    scratch = (
-        f"rw,nosuid,nodev,noexec,size={spec.limits.file_bytes},nr_inodes={SCRATCH_INODES},mode=0755,uid={uid},gid={uid}"
-    )
+def create_options(spec: ContainerSpec, uids: Sequence[int]) -> dict[str, Any]:
+    """The engine's options for a container (design.md section 4)."""
+    scratches = {
+        f"/scratch/{index}": "rw,nosuid,nodev,noexec,noatime,mode=0700,"
+        f"size={spec.limits.file_bytes},nr_inodes={SCRATCH_INODES},uid={uid},gid={uid}"
+        for index, uid in enumerate(uids)
+    }
     return {
         "image": spec.image,
         "user": "0:0",
         "stdin_open": True,
+        "auto_remove": True,
+        "stop_signal": "SIGKILL",
         "network_mode": "none",
         "ipc_mode": "none",
         "read_only": True,
@@ -96,7 +105,7 @@ def create_options(spec: ContainerSpec, uid: int) -> dict[str, Any]:
         "mem_limit": spec.memory_bytes,
         "memswap_limit": spec.memory_bytes,
         "cpuset_cpus": str(spec.core),
-        "tmpfs": {"/scratch": scratch},
+        "tmpfs": scratches,
         "ulimits": [Ulimit(name="core", soft=0, hard=0), Ulimit(name="nofile", soft=1024, hard=1024)],
         "log_config": LogConfig(type=LogConfig.types.NONE),
         "labels": {LABEL: "1", OWNER_LABEL: owner()},
@@ -107,20 +116,47 @@ def create_options(spec: ContainerSpec, uid: int) -> dict[str, Any]:
 
 
 def lockdown_problems(spec: ContainerSpec, hello: Mapping[str, Any]) -> list[str]:
-    """What the container lacks of what was asked for, as the warden sees it from inside. Empty: all is there."""
-    found = {
+    """What the container lacks of what was asked for, as the warden sees it from inside. Empty: all is there.
+
+    gVisor's kernel applies the engine's limits to itself and does not show them to those inside it, it is itself the
+    filter of system calls, and it does not count files: for these the engine's own record is asked (`engine_problems`).
+    """
+    found = common_findings(spec, hello)
+    if not spec.gvisor:
+        found |= linux_findings(spec, hello)
+    return [problem for problem, fine in found.items() if not fine]
+
+
+def common_findings(spec: ContainerSpec, hello: Mapping[str, Any]) -> dict[str, bool]:
+    return {
         "the warden is not process 1": hello["pid"] == 1,
         "capabilities differ": hello["capabilities"] == hello["bounding"] == CAPABILITY_MASK,
         "no_new_privileges is off": hello["no_new_privileges"] is True,
-        "seccomp is off": hello["seccomp"] == SECCOMP_FILTER,
         "the root file system can be written to": hello["read_only"] is True,
         f"there is a network: {hello['interfaces']}": set(hello["interfaces"]) <= {"lo"},
+        f"scratch folders hold {hello['scratch_bytes']} bytes": all(
+            size <= spec.limits.file_bytes + PAGE_BYTES for size in hello["scratch_bytes"]
+        ),
+    }
+
+
+def linux_findings(spec: ContainerSpec, hello: Mapping[str, Any]) -> dict[str, bool]:
+    return {
+        "seccomp is off": hello["seccomp"] == SECCOMP_FILTER,
         f"not pinned to core {spec.core}: {hello['cpus']}": hello["cpus"] == [spec.core],
         f"memory limit is {hello['memory_limit']}": hello["memory_limit"] == spec.memory_bytes,
         f"process limit is {hello['pids_limit']}": hello["pids_limit"] == spec.pids,
-        f"scratch holds {hello['scratch_inodes']} files": hello["scratch_inodes"] == SCRATCH_INODES,
+        f"scratch folders hold {hello['scratch_inodes']} files": hello["scratch_inodes"] == [SCRATCH_INODES] * SLOTS,
     }
-    return [problem for problem, fine in found.items() if not fine]
+
+
+def engine_problems(spec: ContainerSpec, config: Mapping[str, Any]) -> list[str]:
+    """What the engine's own record of the container (HostConfig) lacks of what was asked for."""
+    wanted = {
+        "Memory": spec.memory_bytes, "MemorySwap": spec.memory_bytes, "PidsLimit": spec.pids,
+        "CpusetCpus": str(spec.core), "NetworkMode": "none", "ReadonlyRootfs": True, "Privileged": False,
+    }  # fmt: skip
+    return [f"{name} is {config.get(name)}" for name, value in wanted.items() if config.get(name) != value]
 
 
 def remove_leftovers(client: docker.DockerClient) -> int:
@@ -135,26 +171,28 @@ def remove_leftovers(client: docker.DockerClient) -> int:
 
 
 class WardenContainer:
-    """A running container and the frames to and from its warden. Not thread-safe: one thread per container."""
+    """A container that has shown its lock-down. `socket` carries the frames to and from its warden."""
 
     def __init__(self, client: docker.DockerClient, spec: ContainerSpec) -> None:
+        """Create, start and check it. Blocks for some tenths of a second. Raises SandboxError, and leaves nothing."""
         self.spec = spec
-        self._buffer = b""  # the warden's answers, as far as they have arrived
-        self._log = b""
-        # Numbers that no account has and that two containers will hardly share.
-        self._uid = random.SystemRandom().randrange(1 << 20, 1 << 30)
+        uids = spec.choose_uids()
         try:
-            self._container: Container = client.containers.create(**create_options(spec, self._uid))
+            self._container: Container = client.containers.create(**create_options(spec, uids))
         except docker.errors.APIError as error:
             raise SandboxError(f"the engine refuses the container: {error.explanation}") from error
         try:
-            self._socket = self._attach(client)
+            self.socket = self._attach(client)
             self._container.start()
-            self.send({"op": "hello", "uid": self._uid})
-            self.hello = self.receive(START_SECONDS)
-            problems = lockdown_problems(spec, self.hello) if "internal" not in self.hello else [self.hello["internal"]]
+            self.hello = self._greet(
+                {"op": "hello", "id": 0, "uids": uids, "limits": asdict(spec.limits), "gvisor": spec.gvisor}
+            )
+            problems = lockdown_problems(spec, self.hello)
+            if spec.gvisor:
+                self._container.reload()
+                problems += engine_problems(spec, self._container.attrs["HostConfig"])
             if problems:
-                raise SandboxError(
+                raise LockdownError(
                     "the lock-down is not what was asked for: " + "; ".join(problems),
                     where=f"container on core {spec.core}",
                     fix="`code-optimise doctor` says what this engine can enforce",
@@ -174,66 +212,33 @@ class WardenContainer:
         self._attached = attached
         return raw
 
-    def send(self, request: Mapping[str, Any]) -> None:
-        payload = json.dumps(request).encode("ascii")
+    def _greet(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The warden's first answer."""
+        frames = EngineStream()
+        deadline = time.monotonic() + START_SECONDS
         try:
-            self._socket.settimeout(SEND_SECONDS)
-            self._socket.sendall(len(payload).to_bytes(4, "big") + payload)
+            self.socket.settimeout(START_SECONDS)
+            self.socket.sendall(frame(request))
+            while True:
+                self.socket.settimeout(max(deadline - time.monotonic(), 0.001))
+                data = self.socket.recv(1 << 16)
+                answers = frames.feed(data)
+                if answers and "internal" in answers[0]:
+                    what = f"{answers[0]['internal']}{frames.last_words()}"
+                    raise SandboxError(f"the container does not start up: {what}")
+                if answers:
+                    return answers[0]
+                if not data:
+                    raise SandboxError(f"the container ended at its start{frames.last_words()}")
+        except TimeoutError as error:
+            raise SandboxError(f"the container does not answer{frames.last_words()}") from error
         except OSError as error:
-            raise ContainerDied(f"cannot be written to: {error}{self._last_words()}") from error
-
-    def receive(self, timeout: float) -> dict[str, Any]:
-        """The next answer. Raises ContainerDied after `timeout` seconds of waiting, or at the stream's end."""
-        deadline = time.monotonic() + timeout
-        header = self._take(4, deadline)
-        length = int.from_bytes(header, "big")
-        if length > MAX_ANSWER_BYTES:
-            raise ContainerDied(f"announced an answer of {length} bytes")
-        try:
-            answer = json.loads(self._take(length, deadline))
-        except ValueError as error:
-            raise ContainerDied("sent something that is not JSON") from error
-        if not isinstance(answer, dict):
-            raise ContainerDied("sent something that is not an answer")
-        return answer
-
-    def _take(self, count: int, deadline: float) -> bytes:
-        while len(self._buffer) < count:
-            stream, data = self._read_chunk(deadline)
-            if stream == 1:
-                self._buffer += data
-            else:
-                self._log = (self._log + data)[-4_000:]
-        taken, self._buffer = self._buffer[:count], self._buffer[count:]
-        return taken
-
-    def _read_chunk(self, deadline: float) -> tuple[int, bytes]:
-        """One chunk of the engine's multiplexed stream: eight bytes of header (stream, length), then the data."""
-        stream, length = struct.unpack(">BxxxL", self._read_exactly(8, deadline))
-        return stream, self._read_exactly(length, deadline)
-
-    def _read_exactly(self, count: int, deadline: float) -> bytes:
-        data = b""
-        while len(data) < count:
-            try:
-                self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
-                chunk = self._socket.recv(count - len(data))
-            except TimeoutError as error:
-                raise ContainerDied(f"no answer in time{self._last_words()}") from error
-            except OSError as error:
-                raise ContainerDied(f"cannot be read from: {error}") from error
-            if not chunk:
-                raise ContainerDied(f"ended{self._last_words()}")
-            data += chunk
-        return data
-
-    def _last_words(self) -> str:
-        return f"; its last words: {self._log.decode('utf-8', 'replace')[-600:]}" if self._log else ""
+            raise SandboxError(f"the container cannot be spoken to: {error}{frames.last_words()}") from error
 
     def close(self) -> None:
         """Remove the container, whatever state it is in."""
         with contextlib.suppress(Exception):
-            self._socket.close()
+            self.socket.close()
         with contextlib.suppress(docker.errors.APIError, OSError):
             self._container.remove(force=True)
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import docker
 import psutil
@@ -28,6 +29,7 @@ from docker.utils import kwargs_from_env
 from sandbox.errors import EngineError, SandboxError
 
 INSTALL_PAGE = "https://docs.docker.com/engine/install/"
+SYSTEM_SETTINGS = Path("/etc/docker/daemon.json")
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 PING_SECONDS = 10
@@ -52,6 +54,7 @@ class EngineConfig:
     pid_file: Path = Path("/var/run/docker.pid")
     exec_root: Path = Path("/var/run/docker")
     data_root: Path | None = None
+    map_users: bool = False  # containers in a user namespace of their own (userns-remap)
 
     @property
     def url(self) -> str:
@@ -60,6 +63,10 @@ class EngineConfig:
     @property
     def log(self) -> Path:
         return self.state / "dockerd.log"
+
+    @property
+    def settings(self) -> Path:
+        return self.state / "daemon.json"
 
     @property
     def record(self) -> Path:
@@ -152,6 +159,19 @@ def engine_url(client: docker.DockerClient) -> str:
     return f"unix://{socket}" if socket else str(client.api.base_url)
 
 
+def maps_users(client: docker.DockerClient) -> bool:
+    """Whether the engine runs containers in user namespaces of their own (rootless, or userns-remap)."""
+    options = client.info().get("SecurityOptions") or []
+    return any(f"name={kind}" in option for option in options for kind in ("rootless", "userns"))
+
+
+def is_gvisor(client: docker.DockerClient, runtime: str | None) -> bool:
+    """Whether containers of that runtime (None: the default one) run on gVisor's kernel."""
+    info = client.info()
+    known = (info.get("Runtimes") or {}).get(runtime or info.get("DefaultRuntime"), {})
+    return Path(known.get("path") or "").name.startswith("runsc")
+
+
 def _short(error: Exception) -> str:
     text = str(error)
     for known in ("Permission denied", "Connection refused", "No such file", "timed out", "Name or service not known"):
@@ -167,11 +187,30 @@ def daemon_command(config: EngineConfig, *, group: int | None = None) -> list[st
     """Our daemon's command line. No bridge and no firewall rules: neither containers nor builds need a network."""
     command = ["dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none"]
     command += ["--host", config.url, "--pidfile", str(config.pid_file), "--exec-root", str(config.exec_root)]
+    command += ["--config-file", str(config.settings)]
     if config.data_root:
         command += ["--data-root", str(config.data_root)]
     if group is not None:
         command += ["--group", str(group)]
     return command
+
+
+def daemon_settings(config: EngineConfig, runsc: str | None, present: str = "") -> dict[str, Any]:
+    """Our daemon's settings file: the machine's own (`present`, its text), and gVisor as a runtime where it is installed.
+
+    Raises EngineError if the machine's own cannot be read.
+    """
+    try:
+        settings = json.loads(present or "{}")
+    except ValueError as error:
+        raise EngineError(f"no JSON: {error}", where=str(SYSTEM_SETTINGS), fix="mend or remove that file") from error
+    if runsc:
+        # No network of gVisor's own: containers are to have none but loopback.
+        runtime = {"path": runsc, "runtimeArgs": ["--network=none"]}
+        settings["runtimes"] = {"runsc": runtime} | settings.get("runtimes", {})
+    if config.map_users:
+        settings["userns-remap"] = "default"
+    return dict(settings)
 
 
 def process_is(pid: int, name: str, start_time: float | None = None) -> bool:
@@ -295,6 +334,8 @@ def start_daemon(config: EngineConfig, root: Privilege, say: Say = print) -> Sta
     for path in stale_pid_files(config):
         say(f"removing {path}: its process is gone")
         root.run("rm", "-f", str(path))
+    present = SYSTEM_SETTINGS.read_text() if SYSTEM_SETTINGS.exists() else ""
+    config.settings.write_text(json.dumps(daemon_settings(config, shutil.which("runsc"), present), indent=2))
     program, *options = daemon_command(config, group=root.group)
     say(f"starting {program} (log: {config.log})")
     with config.log.open("ab") as log:

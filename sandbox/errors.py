@@ -19,3 +19,7 @@ class EngineError(SandboxError):
 
 class ImageError(SandboxError):
     """The sandbox image or its base could not be built."""
+
+
+class LockdownError(SandboxError):
+    """A container has not got all of the lock-down that was asked for: nothing is run in it."""

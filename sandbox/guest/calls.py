@@ -1,10 +1,10 @@
 """The messages between judge and candidate, one frame each. The first byte says what it is.
 
-judge → candidate   C name_length(1) name arguments    call a function; arguments = codec of [args, kwargs]
+judge → candidate   C name_length(1) name arguments    call a function; arguments = codec of [args] or [args, kwargs]
                     F                                  the test is over
-candidate → judge   L                                  the program is loaded
-                    S message                          it does not compile
-                    X codec of [type, message, bases]  it raised (while loading or in the call)
+candidate → judge   S message                          the program does not compile
+                    Y codec of [type, message, bases]  it raised while loading
+                    X codec of [type, message, bases]  the call raised
                     E                                  it raised SystemExit
                     R length(4) value changed          the result; `changed` = codec of [[index, value], …]: mutable
                                                        positional arguments that the call changed in place
@@ -15,13 +15,15 @@ Both sides digest what was called and what came back, so that a timed repetition
 
 from __future__ import annotations
 
-import hashlib
-from collections import deque
-from typing import Any
+from _collections import deque
 
 from . import codec
 
-CALL, FINISH, LOADED, SYNTAX, RAISED, EXITED, RESULT = b"C", b"F", b"L", b"S", b"X", b"E", b"R"
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` is large, and no candidate needs it for us
+    from typing import Any
+
+CALL, FINISH, SYNTAX, UNLOADED, RAISED, EXITED, RESULT = b"C", b"F", b"S", b"Y", b"X", b"E", b"R"
 
 MAX_VALUE_BYTES = 16 * 1024 * 1024
 MAX_RECORDED_CALLS = 1_000
@@ -31,13 +33,14 @@ MUTABLE = (list, dict, set, bytearray, deque)
 
 def encode_call(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
     encoded_name = name.encode("utf-8")
-    return CALL + bytes([len(encoded_name)]) + encoded_name + codec.encode([list(args), kwargs])
+    arguments = codec.encode([list(args), kwargs] if kwargs else [list(args)])
+    return CALL + bytes([len(encoded_name)]) + encoded_name + arguments
 
 
 def decode_call(frame: bytes) -> tuple[str, list[Any], dict[str, Any]]:
     end = 2 + frame[1]
-    args, kwargs = codec.decode(frame[end:])
-    return frame[2:end].decode("utf-8"), args, kwargs
+    arguments = codec.decode(frame[end:])
+    return frame[2:end].decode("utf-8"), arguments[0], arguments[1] if len(arguments) > 1 else {}
 
 
 def encode_result(value: bytes, changed: bytes) -> bytes:
@@ -55,6 +58,9 @@ class CallDigest:
     """Digests of the calls that returned: of what was called, and of what came back. Bounded like the recording."""
 
     def __init__(self) -> None:
+        # Not at the top: OpenSSL's library would be in the memory of every candidate, and only timed runs digest.
+        import hashlib
+
         self._calls, self._results = hashlib.sha256(), hashlib.sha256()
         self.recorded = 0
         self._bytes = 0
@@ -79,6 +85,8 @@ class CallDigest:
 
 def digest_results(values: list[bytes]) -> str:
     """The results digest of a repetition, to compare with `CallDigest.results()`."""
+    import hashlib
+
     digest = hashlib.sha256()
     for value in values:
         digest.update(len(value).to_bytes(4, "big") + value)

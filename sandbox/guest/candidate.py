@@ -8,34 +8,37 @@ clock, with arguments copied before the clock starts.
 from __future__ import annotations
 
 import gc
-import json
 import os
 import sys
-import types
-from collections import deque
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from _collections import deque
 
 from . import calls, codec, wire
 
-CONTROL_FD, CALLS_FD = 3, 4
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` is large, and no candidate needs it for us
+    from collections.abc import Callable
+    from types import CodeType
+    from typing import Any
+
+    Function = Callable[..., Any]
+    # One recorded call: the function, its decoded arguments, and whether its result was an iterator to be drained.
+    Recorded = tuple[Function, list[Any], dict[str, Any], bool]
+
+CALLS_FD, CONTROL_FD = 3, 4  # the second one only where the solution is timed
 MAX_COPIES_BYTES = 4 * 1024 * 1024  # encoded size of the argument copies prepared at a time
-
-Function = Callable[..., Any]
-# One recorded call: the function, its decoded arguments, and whether its result was an iterator that has to be drained.
-Recorded = tuple[Function, list[Any], dict[str, Any], bool]
+JUDGED, TIMED, WEAK, PROBE = b"J", b"T", b"W", b"P"  # kinds of jobs
+_Module = type(sys)
 
 
-def execute(code: types.CodeType) -> dict[str, Any]:
+def execute(code: CodeType) -> dict[str, Any]:
     """Run the program as a module of its own; its globals. Raises what the program raises."""
-    module = types.ModuleType("solution")
+    module = _Module("solution")
     sys.modules["solution"] = module
     exec(code, module.__dict__)  # this is what the sandbox is for
     return module.__dict__
 
 
-def failure_frame(error: BaseException) -> bytes:
+def failure_frame(error: BaseException, kind: bytes = calls.RAISED) -> bytes:
     if isinstance(error, SystemExit):
         return calls.EXITED
     try:
@@ -43,26 +46,27 @@ def failure_frame(error: BaseException) -> bytes:
     except BaseException:  # a hostile __str__
         text = ""
     bases = [base.__name__ for base in type(error).__mro__[1:]]
-    return calls.RAISED + codec.encode([type(error).__name__[:200], text[:2_000], bases[:20]])
+    return kind + codec.encode([type(error).__name__[:200], text[:2_000], bases[:20]])
 
 
 class Server:
-    """Answers the judge's calls and keeps what is needed to repeat them."""
+    """Answers the judge's calls and, where the solution is timed, keeps what is needed to repeat them."""
 
-    def __init__(self, namespace: dict[str, Any]) -> None:
-        self._namespace = namespace
-        self._digest = calls.CallDigest()
+    def __init__(self, stream: wire.Stream, namespace: dict[str, Any], *, timed: bool = False) -> None:
+        self._stream, self._namespace = stream, namespace
+        self._digest = calls.CallDigest() if timed else None
         self.recorded: list[tuple[bytes, bool]] = []
 
     def serve(self) -> None:
         """Until the judge says that the test is over, or closes its end."""
-        while (frame := wire.receive_frame(CALLS_FD)) is not None:
+        while (frame := self._stream.receive()) is not None:
             if frame == calls.FINISH:
+                sys.stdout.flush()
                 wire.send_frame(CALLS_FD, calls.FINISH)
                 return
-            wire.send_frame(CALLS_FD, self._answer(frame))
+            wire.send_frame(CALLS_FD, self.answer(frame))
 
-    def _answer(self, frame: bytes) -> bytes:
+    def answer(self, frame: bytes) -> bytes:
         name, args, kwargs = calls.decode_call(frame)
         try:
             if name not in self._namespace:
@@ -70,12 +74,14 @@ class Server:
             result = self._namespace[name](*args, **kwargs)
             drained = isinstance(result, codec.ITERATORS)
             value = codec.encode(result, opaque=True)
-            changed = self._changed(frame, args) if any(isinstance(a, calls.MUTABLE) for a in args) else b""
+            changed = b""
+            for argument in args:
+                if isinstance(argument, calls.MUTABLE):
+                    changed = self._changed(frame, args)
+                    break
         except BaseException as error:  # SystemExit and KeyboardInterrupt as well
             return failure_frame(error)
-        finally:
-            sys.stdout.flush()
-        if self._digest.add(frame, value):
+        if self._digest and self._digest.add(frame, value):
             self.recorded.append((frame, drained))
         return calls.encode_result(value, changed)
 
@@ -108,8 +114,8 @@ def copier(value: Any) -> Callable[[], Any] | None:
     return lambda: codec.decode(encoded)
 
 
-def _same(value: Any) -> Any:
-    return value
+def _returning(value: Any) -> Callable[[], Any]:
+    return lambda: value
 
 
 class Repeater:
@@ -124,7 +130,7 @@ class Repeater:
         values = [value for _, args, kwargs, _ in self._plan for value in (*args, *kwargs.values())]
         self._simple = all(copier(value) is None for value in values)
         self.passes_per_batch = sys.maxsize if self._simple else max(1, MAX_COPIES_BYTES // max(size, 1))
-        self._copiers = [[copier(value) or partial(_same, value) for value in args] for _, args, _, _ in self._plan]
+        self._copiers = [[copier(value) or _returning(value) for value in args] for _, args, _, _ in self._plan]
         self._prepared: list[list[Recorded]] = []
         self._passes = 0
 
@@ -164,7 +170,7 @@ class Repeater:
         return [codec.encode(function(*args, **kwargs), opaque=True) for function, args, kwargs, _ in plan]
 
 
-def serve_timing(code: types.CodeType, repeater: Repeater, recorded: list[tuple[bytes, bool]]) -> None:
+def serve_timing(code: CodeType, repeater: Repeater, recorded: list[tuple[bytes, bool]]) -> None:
     """The warden's timing commands.
 
     L: load the program anew → R. P passes → R; then a byte: run them → D. V: digest of the results of one more pass.
@@ -173,7 +179,8 @@ def serve_timing(code: types.CodeType, repeater: Repeater, recorded: list[tuple[
     gc.collect()
     gc.freeze()
     gc.disable()
-    while (frame := wire.receive_frame(CONTROL_FD)) is not None:
+    stream = wire.Stream(CONTROL_FD)
+    while (frame := stream.receive()) is not None:
         if frame[:1] == b"P":
             repeater.prepare(int.from_bytes(frame[1:], "big"))
             os.write(CONTROL_FD, b"R")
@@ -187,35 +194,49 @@ def serve_timing(code: types.CodeType, repeater: Repeater, recorded: list[tuple[
             wire.send_frame(CONTROL_FD, calls.digest_results(repeater.results()).encode())
 
 
+def warm_up() -> None:
+    """Run through what every run does, in the zygote: caches are filled and bytecode is specialised before forks."""
+    ours, theirs = os.pipe()
+    for _ in range(16):
+        wire.send_frame(theirs, wire.pack_parts(JUDGED, ["/", "def f(x: int) -> int:\n    return x + 1\n"]))
+        stream = wire.Stream(ours)
+        _, parts = wire.unpack_parts(stream.receive() or b"")
+        server = Server(stream, execute(compile(parts[1], "<solution>", "exec")))
+        server.answer(calls.encode_call("f", (1,), {}))
+        codec.decode(codec.encode([1, "a", 2.5, (2, 3), {"a": {1}}, [None]]))
+    del sys.modules["solution"]
+    os.close(ours)
+    os.close(theirs)
+
+
 def main() -> None:
-    """Entered by a fresh fork of the zygote after `lockdown`; the job arrives on the control socket."""
-    request = wire.receive_frame(CONTROL_FD)
-    if request is None:
+    """Entered by a fresh fork of the zygote after `lockdown`; the job arrives on the calls socket."""
+    stream = wire.Stream(CALLS_FD)
+    frame = stream.receive()
+    if frame is None:
         return
-    job = json.loads(request)
-    sys.argv = ["solution"]
-    os.environ.clear()
+    kind, parts = wire.unpack_parts(frame)
     try:
-        os.chdir("/scratch")
+        os.chdir(parts[0])
     except OSError:
         os._exit(71)
-    if "test" in job:
-        run_in_one_process(job)
+    if kind == WEAK:
+        run_in_one_process(*parts[1:])
         return
     try:
-        code = compile(job["program"], "<solution>", "exec")
+        code = compile(parts[1], "<solution>", "exec")
     except Exception as error:  # NUL bytes, lone surrogates and too deep nesting come as other types
         wire.send_frame(CALLS_FD, calls.SYNTAX + str(error).encode("utf-8", "replace")[:2_000])
         return
     try:
         namespace = execute(code)
     except BaseException as error:
-        wire.send_frame(CALLS_FD, failure_frame(error))
+        sys.stdout.flush()
+        wire.send_frame(CALLS_FD, failure_frame(error, calls.UNLOADED))
         return
-    wire.send_frame(CALLS_FD, calls.LOADED)
-    server = Server(namespace)
+    server = Server(stream, namespace, timed=kind == TIMED)
     server.serve()
-    if job["timed"]:
+    if kind == TIMED:
         _silence()
         serve_timing(code, Repeater(namespace, server.recorded), server.recorded)
 
@@ -228,17 +249,17 @@ def _silence() -> None:
     os.dup2(null, 2)
 
 
-def run_in_one_process(job: dict[str, Any]) -> None:
+def run_in_one_process(program: str, test: str, entry_point: str) -> None:
     """The fallback for a test that cannot be split: program and test together, marked `weak` by the warden."""
     try:
-        code = compile(job["program"], "<solution>", "exec")
+        code = compile(program, "<solution>", "exec")
     except Exception as error:
         _report("syntax", error)
         return
     try:
         namespace = execute(code)
-        exec(compile(job["test"], "<test>", "exec"), namespace)
-        namespace["check"](namespace[job["entry_point"]])
+        exec(compile(test, "<test>", "exec"), namespace)
+        namespace["check"](namespace[entry_point])
     except AssertionError as error:
         _report("assertion", error)
     except SystemExit as error:
@@ -250,8 +271,10 @@ def run_in_one_process(job: dict[str, Any]) -> None:
 
 
 def _report(outcome: str, error: BaseException | None) -> None:
+    import json
+
     name = type(error).__name__ if error is not None else ""
     text = f"{name}: {error}" if error is not None else ""
+    sys.stdout.flush()
     report = {"outcome": outcome, "error": name, "message": text[:2_000]}
     wire.send_frame(CALLS_FD, json.dumps(report).encode("ascii"))
-    sys.stdout.flush()

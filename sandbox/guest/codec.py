@@ -11,20 +11,25 @@ is data, never behaviour. Anything else crosses as `Opaque`: its type name, trut
 
 from __future__ import annotations
 
-import json
-import math
-from collections import Counter, OrderedDict, defaultdict, deque
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from fractions import Fraction
+import sys
+from _collections import OrderedDict, defaultdict, deque
+
+# The C parts of `json` by themselves: the package around them is many objects that each candidate would touch, and so
+# copy, for every value (guest/zygote.py).
+from _json import encode_basestring_ascii, make_encoder, make_scanner
 from itertools import islice
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` is large, and no candidate needs it for us
+    from collections.abc import Callable
+    from typing import Any
 
 MAX_DEPTH = 200
 MAX_NODES = 2_000_000
 MAX_DRAINED = 100_000  # elements taken from an iterator
 MAX_TEXT = 4_000  # characters of an opaque value's text
 _INT64 = 1 << 63
+_INF = float("inf")
 
 
 class CodecError(Exception):
@@ -66,7 +71,8 @@ class _Budget:
 def encode(value: Any, *, opaque: bool = False) -> bytes:
     """`value` as bytes. With `opaque`, types that do not cross become opaque; otherwise they raise CodecError."""
     try:
-        return _dumps(_pack(value, _Budget(), 0, opaque))
+        packed = value if type(value) in _ATOMS else _pack(value, _Budget(), 0, opaque)
+        return "".join(_write(packed, 0)).encode("ascii")
     except CodecError:
         raise
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
@@ -74,16 +80,42 @@ def encode(value: Any, *, opaque: bool = False) -> bytes:
 
 
 def decode(data: bytes) -> Any:
+    """The value that `data` stands for. Raises CodecError and nothing else."""
     try:
-        return _unpack(json.loads(data), _Budget(), 0)
+        text = data.decode("ascii")
+        value, end = _read(text, 0)
+        if end != len(text):
+            raise CodecError("something behind the value")
+        return value if type(value) in _ATOMS else _unpack(value, _Budget(), 0)
     except CodecError:
         raise
-    except (ValueError, TypeError, ArithmeticError, RecursionError, LookupError, MemoryError) as error:
+    except (ValueError, TypeError, ArithmeticError, RecursionError, LookupError, MemoryError, StopIteration) as error:
         raise CodecError(f"not a valid value: {type(error).__name__}") from None
 
 
-def _dumps(packed: Any) -> bytes:
-    return json.dumps(packed, separators=(",", ":"), allow_nan=False).encode("ascii")
+def _refuse(what: object) -> Any:
+    raise CodecError(f"no JSON: {str(what)[:40]}")
+
+
+class _Syntax:
+    """How JSON is read: strictly."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = staticmethod(_refuse)  # NaN and the like
+    memo: dict[str, str] = {}  # noqa: RUF012  # asked for by the scanner, which empties it itself
+
+
+_read = make_scanner(_Syntax())  # type: ignore[arg-type]  # it takes anything with these attributes
+# markers, default, string encoder, indent, separators, sort_keys, skipkeys, allow_nan
+_write = make_encoder(None, _refuse, encode_basestring_ascii, None, ":", ",", False, False, False)
+
+
+def _dumps(packed: Any) -> str:
+    return "".join(_write(packed, 0))
 
 
 _ATOMS = frozenset({type(None), bool, str})
@@ -105,7 +137,7 @@ def _pack(value: Any, budget: _Budget, depth: int, opaque: bool) -> Any:  # one 
     if kind is int:
         return value if -_INT64 <= value < _INT64 else {"int": hex(value)}
     if kind is float:
-        return value if math.isfinite(value) else {"float": repr(value)}
+        return value if -_INF < value < _INF else {"float": repr(value)}
     if depth >= MAX_DEPTH:
         raise CodecError("nested too deeply")
     if kind is list:
@@ -154,20 +186,11 @@ def _pack_other(value: Any, budget: _Budget, depth: int, opaque: bool) -> dict[s
         case deque():
             return {"deque": [value.maxlen, _pack_all(deque.__iter__(value), budget, depth, opaque)]}
         case dict():
-            tag = next((tag for tag, kind in _DICTS.items() if isinstance(value, kind)), "dict")
-            return {tag: _pack_items(dict.items(value), budget, depth, opaque)}
+            return {_dict_tag(value): _pack_items(dict.items(value), budget, depth, opaque)}
         case list():
             return {"list": _pack_all(list.__iter__(value), budget, depth, opaque)}
         case tuple():
             return {"tuple": _pack_all(tuple.__iter__(value), budget, depth, opaque)}
-        case Decimal():
-            return {"decimal": str(value)}
-        case Fraction():
-            return {"fraction": [hex(value.numerator), hex(value.denominator)]}
-        case datetime() | date() | time() if getattr(value, "tzinfo", None) is None:
-            return {type(value).__name__: value.isoformat()}
-        case timedelta():
-            return {"timedelta": [value.days, value.seconds, value.microseconds]}
         case Opaque():
             raise CodecError("an opaque value cannot be passed on")
     for tag, kind in (("keys", _KEYS), ("values", _VALUES)):
@@ -180,12 +203,37 @@ def _pack_other(value: Any, budget: _Budget, depth: int, opaque: bool) -> dict[s
         if len(drained) > MAX_DRAINED:
             raise CodecError(f"an iterator of more than {MAX_DRAINED} elements")
         return {"iter": _pack_all(drained, budget, depth, opaque)}
+    rare = _pack_rare(value)
+    if rare is not None:
+        return rare
     if opaque:
         return {"opaque": [type(value).__name__[:200], bool(value), str(value)[:MAX_TEXT]]}
     raise CodecError(f"a value of type {type(value).__name__} does not cross")
 
 
-_DICTS = {"counter": Counter, "ordered_dict": OrderedDict, "default_dict": defaultdict}
+def _dict_tag(value: dict[Any, Any]) -> str:
+    if isinstance(value, OrderedDict):
+        return "ordered_dict"
+    if isinstance(value, defaultdict):
+        return "default_dict"
+    collections = sys.modules.get("collections")
+    return "counter" if collections and isinstance(value, collections.Counter) else "dict"
+
+
+def _pack_rare(value: Any) -> dict[str, Any] | None:
+    """Types of modules that are not loaded for everybody: where the module is not there, no value is of its types."""
+    if (module := sys.modules.get("decimal")) and isinstance(value, module.Decimal):
+        return {"decimal": module.Decimal.__str__(value)}
+    if (module := sys.modules.get("fractions")) and isinstance(value, module.Fraction):
+        return {"fraction": [hex(value.numerator), hex(value.denominator)]}
+    if module := sys.modules.get("datetime"):
+        if isinstance(value, module.timedelta):
+            return {"timedelta": [value.days, value.seconds, value.microseconds]}
+        # A datetime is a date: the narrower type comes first.
+        for tag in ("datetime", "date", "time"):
+            if isinstance(value, getattr(module, tag)):
+                return {tag: value.isoformat()} if getattr(value, "tzinfo", None) is None else None
+    return None
 
 
 def _unpack(packed: Any, budget: _Budget, depth: int) -> Any:
@@ -197,7 +245,7 @@ def _unpack(packed: Any, budget: _Budget, depth: int) -> Any:
             raise CodecError("not a tagged value" if len(packed) != 1 else "nested too deeply")
         ((tag, body),) = packed.items()
         return _UNPACKERS[tag](body, budget, depth)
-    if kind is float and not math.isfinite(packed):
+    if kind is float and not -_INF < packed < _INF:
         raise CodecError("a bare non-finite number")
     return packed
 
@@ -244,7 +292,11 @@ def _deque(body: Any, budget: _Budget, depth: int) -> deque[Any]:
     return deque(_unpack_all(items, budget, depth), maxlen)
 
 
-_UNPACKERS: dict[str, Any] = {
+def _rare(module: str, name: str) -> Any:
+    return getattr(__import__(module), name)
+
+
+_UNPACKERS: dict[str, Callable[[Any, _Budget, int], Any]] = {
     "int": lambda body, budget, depth: _int(body),
     "float": lambda body, budget, depth: float(_text(body)),
     "str": lambda body, budget, depth: _text(body),
@@ -258,15 +310,15 @@ _UNPACKERS: dict[str, Any] = {
     "range": lambda body, budget, depth: range(*map(_int, _fields(body, str, str, str))),
     "deque": _deque,
     "dict": _unpack_dict,
-    "counter": lambda body, budget, depth: Counter(_unpack_dict(body, budget, depth)),
+    "counter": lambda body, budget, depth: _rare("collections", "Counter")(_unpack_dict(body, budget, depth)),
     "ordered_dict": lambda body, budget, depth: OrderedDict(_unpack_dict(body, budget, depth)),
     "default_dict": lambda body, budget, depth: defaultdict(None, _unpack_dict(body, budget, depth)),
-    "decimal": lambda body, budget, depth: Decimal(_text(body)),
-    "fraction": lambda body, budget, depth: Fraction(*map(_int, _fields(body, str, str))),
-    "datetime": lambda body, budget, depth: datetime.fromisoformat(_text(body)),
-    "date": lambda body, budget, depth: date.fromisoformat(_text(body)),
-    "time": lambda body, budget, depth: time.fromisoformat(_text(body)),
-    "timedelta": lambda body, budget, depth: timedelta(*_fields(body, int, int, int)),
+    "decimal": lambda body, budget, depth: _rare("decimal", "Decimal")(_text(body)),
+    "fraction": lambda body, budget, depth: _rare("fractions", "Fraction")(*map(_int, _fields(body, str, str))),
+    "datetime": lambda body, budget, depth: _rare("datetime", "datetime").fromisoformat(_text(body)),
+    "date": lambda body, budget, depth: _rare("datetime", "date").fromisoformat(_text(body)),
+    "time": lambda body, budget, depth: _rare("datetime", "time").fromisoformat(_text(body)),
+    "timedelta": lambda body, budget, depth: _rare("datetime", "timedelta")(*_fields(body, int, int, int)),
     "keys": lambda body, budget, depth: dict.fromkeys(_unpack_all(body, budget, depth)).keys(),
     "values": lambda body, budget, depth: dict(enumerate(_unpack_all(body, budget, depth))).values(),
     "items": lambda body, budget, depth: _unpack_dict(body, budget, depth).items(),

@@ -36,6 +36,13 @@ class Exited(BaseException):
     """The solution raised SystemExit."""
 
 
+class Unloadable(BaseException):
+    """The program did not get as far as a call. `outcome` and `detail` as the warden reports them."""
+
+    def __init__(self, outcome: str, detail: dict[str, str]) -> None:
+        self.outcome, self.detail = outcome, detail
+
+
 class NeedsOneProcess(BaseException):
     """The test passes something to the solution that cannot cross (a function, say)."""
 
@@ -51,11 +58,13 @@ class RemoteError(Exception):
 class Proxy:
     """Stands for the solution's function in the test."""
 
-    def __init__(self, fd: int, name: str) -> None:
+    def __init__(self, fd: int, name: str, *, timed: bool = False) -> None:
         self.__name__ = name
-        self._fd, self._name = fd, name
+        self._stream, self._name = wire.Stream(fd, calls.MAX_VALUE_BYTES), name
         self.count = 0
-        self.digest = calls.CallDigest()
+        # What ends the run whatever the test makes of it: a bare `except:` in it must not hide a violation.
+        self.fatal: BaseException | None = None
+        self.digest = calls.CallDigest() if timed else None
         self.raised: BaseException | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -66,26 +75,38 @@ class Proxy:
             if _contains_opaque(args):
                 raise TypeError(str(error)) from None
             raise NeedsOneProcess(f"the test passes {error}") from None
-        if wire.readable(self._fd):
-            self._unasked()
         self.count += 1
+        frame = self._ask(call)
         try:
-            wire.send_frame(self._fd, call)
+            if frame[:1] == calls.RESULT:
+                return self._result(call, args, frame)
+            self.raised = failure(frame)
+        except BaseException as error:
+            self.fatal = error
+            raise
+        if not isinstance(self.raised, Exception):
+            self.fatal = self.raised
+        raise self.raised
+
+    def _ask(self, question: bytes) -> bytes:
+        """Send a frame and wait for the one that answers it. Frames that came unasked are taken for answers too, so
+        that the last one, which `finish` waits for, is never where it should be."""
+        if self.fatal:
+            raise self.fatal
+        try:
+            # A candidate that did not load has sent why and may be gone.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                wire.send_frame(self._stream.fd, question)
+            frame = self._stream.receive()
+        except wire.FrameError as error:
+            self.fatal = Violation(str(error))
+            raise self.fatal from None
         except OSError:
-            raise Gone from None
-        frame = receive(self._fd)
-        if frame[:1] != calls.RESULT:
-            raise self._failure(frame)
-        return self._result(call, args, frame)
-
-    def _unasked(self) -> None:
-        """Something is there to read before anything was asked: an answer out of turn, or the end of the stream."""
-        receive(self._fd)
-        raise Violation("spoke before it was asked")
-
-    def _failure(self, frame: bytes) -> BaseException:
-        self.raised = failure(frame)
-        return self.raised
+            frame = None
+        if frame is None:
+            self.fatal = Gone()
+            raise self.fatal
+        return frame
 
     def _result(self, call: bytes, args: tuple[Any, ...], frame: bytes) -> Any:
         try:
@@ -96,17 +117,15 @@ class Proxy:
                     _replace_contents(args[index], replacement)
         except (codec.CodecError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise Violation(f"a frame that is not a result: {error}") from None
-        self.digest.add(call, value)
+        if self.digest:
+            self.digest.add(call, value)
         return result
 
     def finish(self) -> None:
         """After the last answer the candidate must still be there, and have nothing else to say."""
-        try:
-            wire.send_frame(self._fd, calls.FINISH)
-        except OSError:
-            raise Gone from None
-        if receive(self._fd) != calls.FINISH:
-            raise Violation("a second answer")
+        frame = self._ask(calls.FINISH)
+        if frame != calls.FINISH:
+            raise Violation("a second answer") if self.count else failure(frame)
 
 
 def _contains_opaque(value: Any) -> bool:
@@ -128,26 +147,14 @@ def _replace_contents(target: Any, value: Any) -> None:
         (target.extend if isinstance(target, deque) else target.update)(value)
 
 
-def receive(fd: int) -> bytes:
-    try:
-        frame = wire.receive_frame(fd, calls.MAX_VALUE_BYTES)
-    except wire.FrameError as error:
-        raise Violation(str(error)) from None
-    except OSError:
-        raise Gone from None
-    if frame is None:
-        raise Gone
-    if not frame:
-        raise Violation("an empty frame")
-    return frame
-
-
 def failure(frame: bytes) -> BaseException:
     """The exception that a failure frame stands for: a built-in one by its name, else by its nearest built-in base."""
     kind = frame[:1]
     if kind == calls.EXITED:
         return Exited()
-    if kind != calls.RAISED:
+    if kind == calls.SYNTAX:
+        return Unloadable("syntax", {"message": frame[1:].decode("utf-8", "replace")})
+    if kind not in (calls.RAISED, calls.UNLOADED):
         return Violation("a frame of an unknown kind")
     try:
         type_name, message, bases = codec.decode(frame[1:])
@@ -164,7 +171,7 @@ def failure(frame: bytes) -> BaseException:
         error.add_note(str(type_name)[:200])
     except (codec.CodecError, TypeError, ValueError, AttributeError) as problem:
         return Violation(f"a frame that is not an exception: {problem}")
-    return error
+    return Unloadable("raised", _describe(error)) if kind == calls.UNLOADED else error
 
 
 def _build(kind: type[Exception], message: str) -> Exception:
@@ -237,33 +244,35 @@ def _free_names(tree: ast.Module) -> set[str]:
     return read - bound
 
 
-def judge_one(test: Test, fd: int) -> dict[str, Any]:
+def judge_one(test: Test, fd: int, *, timed: bool = False) -> dict[str, Any]:
     """Run the test against the candidate on `fd`; what came of it, as the warden reports it to the host."""
-    proxy = Proxy(fd, test.entry_point)
-    outcome, detail = _outcome(test, proxy, fd)
-    return {
+    proxy = Proxy(fd, test.entry_point, timed=timed)
+    outcome, detail = _outcome(test, proxy)
+    report = {
         "outcome": outcome,
         "error": detail.get("error", ""),
         "message": detail.get("message", "")[:MAX_MESSAGE],
         "calls": proxy.count,
-        "recorded": proxy.digest.recorded,
-        "calls_digest": proxy.digest.calls(),
-        "results_digest": proxy.digest.results(),
     }
+    if proxy.digest:
+        report |= {
+            "recorded": proxy.digest.recorded,
+            "calls_digest": proxy.digest.calls(),
+            "results_digest": proxy.digest.results(),
+        }
+    return report
 
 
-def _outcome(test: Test, proxy: Proxy, fd: int) -> tuple[str, dict[str, str]]:  # one per outcome
+def _outcome(test: Test, proxy: Proxy) -> tuple[str, dict[str, str]]:  # one per outcome
     try:
-        frame = receive(fd)
-        if frame[:1] == calls.SYNTAX:
-            return "syntax", {"message": frame[1:].decode("utf-8", "replace")}
-        if frame[:1] != calls.LOADED:
-            error = failure(frame)
-            if isinstance(error, Exception):
-                return "raised", _describe(error)
-            raise error
-        test.run(proxy)
-        proxy.finish()
+        try:
+            test.run(proxy)
+        except Exception:
+            if not proxy.fatal:
+                raise
+        proxy.finish()  # raises what was fatal, too
+    except Unloadable as error:
+        return error.outcome, error.detail
     except Violation as error:
         return "violation", {"message": str(error)}
     except Gone:
@@ -295,7 +304,7 @@ def _describe(error: BaseException) -> dict[str, str]:
 
 def main() -> None:
     """Serve the warden on the control socket: first the test, then one request with a socket per candidate."""
-    request = wire.receive_frame(CONTROL_FD)
+    request = wire.Stream(CONTROL_FD).receive()
     if request is None:
         return
     parts = json.loads(request)
@@ -311,7 +320,7 @@ def main() -> None:
         if not message:
             return
         try:
-            report = judge_one(test, fds[0])
+            report = judge_one(test, fds[0], timed=message == b"T")
         finally:
             os.close(fds[0])
         _reply(report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import wire
@@ -19,6 +20,17 @@ MEMOISED_EXCESS_PER_CALL_NS = 1_000
 _now = time.monotonic_ns
 
 
+class _Stat(NamedTuple):
+    threads: int
+    children_faults: int  # page faults of children that ended and were waited for: none lives without
+
+
+def _stat(pid: int) -> _Stat:
+    with open(f"/proc/{pid}/stat", "rb") as stream:
+        fields = stream.read().rpartition(b")")[2].split()
+    return _Stat(int(fields[17]), int(fields[8]))
+
+
 class Sample(NamedTuple):
     """One timing sample, in ns. `waited`: wall time in which the candidate neither ran nor was ready to."""
 
@@ -28,10 +40,21 @@ class Sample(NamedTuple):
 
 
 class Stopwatch:
-    """Times one candidate's repetitions from outside ."""
+    """Times one candidate's repetitions from outside.
 
-    def __init__(self, candidate: Candidate, settings: dict[str, Any], deadline: int, report: dict[str, Any]) -> None:
-        self._candidate, self._settings, self._deadline = candidate, settings, deadline
+    others: the live processes that the candidate started.
+    """
+
+    def __init__(
+        self,
+        candidate: Candidate,
+        settings: dict[str, Any],
+        deadline: int,
+        report: dict[str, Any],
+        others: Callable[[], list[int]],
+    ) -> None:
+        assert candidate.control is not None
+        self._candidate, self._settings, self._deadline, self._others = candidate, settings, deadline, others
         self._results_digest = report["results_digest"]
         self._cold_ns = MEMOISED_EXCESS_NS + MEMOISED_EXCESS_PER_CALL_NS * report["recorded"]
         self._fd = candidate.control.fileno()
@@ -93,11 +116,21 @@ class Stopwatch:
     def _flags(self, first: int, later: float) -> list[str]:
         wire.send_frame(self._fd, b"V")
         self._await()
-        flags = []
+        flags = self._helpers()
         if wire.frame_at_once(self._fd).decode("ascii", "replace") != self._results_digest:
             flags.append("results_differ")
         if first > 3 * later and first - later > self._cold_ns:
             flags.append("memoises")
+        return flags
+
+    def _helpers(self) -> list[str]:
+        """Flags for work that the process clock may not show: other threads, other processes, dead ones included."""
+        flags = []
+        facts = _stat(self._candidate.pid)
+        if facts.threads > 1:
+            flags.append("threads")
+        if facts.children_faults or self._others():
+            flags.append("children")
         return flags
 
     def _first_pass(self) -> int:

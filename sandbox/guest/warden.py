@@ -1,11 +1,15 @@
 """The warden: PID 1 of the container. Forks through the zygote, limits, times, reaps, cleans. Trusts nobody.
 
-Theory of operation. The host sends requests as frames on stdin and reads one answer frame each from stdout, in order.
-For a run the warden asks the zygote for a candidate process under the candidate uid, gives it the program over a
-socket that only the two hold, gives the judge the other end of the candidate's call socket, and then waits for the
-first of: the judge's decision, the candidate's end, a limit. Whatever comes, it kills the candidate, has it reaped,
-makes sure that no other process is left and that the scratch folder is empty, and only then answers. If cleaning fails
-the answer says `dirty`, and the host throws the container away.
+Theory of operation. The host sends requests as frames on stdin, many ahead of their answers; answers carry the
+request's id and go to stdout in the order in which runs end. For a run the warden takes a slot (a uid and a scratch
+folder of its own, see `slots`), has the zygote fork a candidate under that uid, gives it the program, and hands the
+other end of its call socket to a judge that holds the test (see `run`). Whatever ends the run, the warden then kills
+the candidate, has it reaped, makes sure that no process of that uid is left and that the scratch folder is empty, and
+only then answers. If cleaning fails the answer says `dirty`, and the host throws the container away.
+
+One core, one run at a time, as long as runs are quick: a run that has taken more than a few milliseconds may be asleep,
+so the next one is begun beside it, up to the number of slots. Three things are done alone: a timing block, a run that
+the kernel killed for want of memory while others were in flight (who used it up?), and a run that the host marks so.
 
 The clock is the warden's: the candidate's CPU time is read from outside through its process clock, wall time from the
 monotonic clock. Nothing that the candidate says about itself is used.
@@ -16,47 +20,232 @@ from __future__ import annotations
 import json
 import os
 import select
-import signal
-import socket
-import sys
 import time
+from collections import deque
 from typing import Any
 
 from . import wire
-from .clocks import cpu_ns
-from .processes import Broken, BrokenTest, Candidate, Judge, Zygote
+from .candidate import JUDGED, PROBE, TIMED, WEAK
+from .limits import OutOfMemory, self_check
+from .processes import JUDGE_LIMITS, JUDGE_UID, Broken, BrokenTest, Candidate, Judges, Zygote
+from .run import Run
+from .slots import Census, Slot, clean
 from .stopwatch import Stopwatch
 
-SCRATCH = "/scratch"
-POLL_MS = 20
-DYING_MS = 200
-LEAVE_SECONDS = 1.0  # for the judge to notice that its candidate is gone
+TICK_MS = 20  # between two looks at the limits
+OVERLAP_NS = 6_000_000  # a run older than this may be waiting for something: the next one is begun
 REFERENCE_SAMPLES = 2
-SWEEPER_LIMITS = {"memory_bytes": 1 << 30, "file_bytes": 0, "open_files": 60_000, "processes": 64, "cpu_seconds": 10}
-JUDGE_CPU_NS = 10_000_000_000  # one judgement's own CPU time: a test loops for ever on a wrong result
+HOLD_NS = 10_000_000  # that an answer may wait for others, while there is work ahead
+PROBE_SECONDS = 10
 
 _now = time.monotonic_ns
 
 
 class Warden:
-    def __init__(self, uid: int) -> None:
-        self._uid = uid
-        self._zygote = Zygote(0)
-        self._judge: Judge | None = None
-        self._oom_kills = oom_kills()
+    """Requests in, answers out: `serve` is the event loop."""
 
-    # ---- the two kinds of work -------------------------------------------------------------------------------------
+    def __init__(self, requests: int, answers: int) -> None:
+        self._requests = wire.FrameReader(requests)
+        self._answers = answers
+        self._outgoing: list[bytes] = []  # answers, kept back a little to be sent together
+        self._oldest_answer = 0
+        self._poll = select.poll()
+        self._poll.register(requests, select.POLLIN)
+        self._queue: deque[dict[str, Any]] = deque()
+        self._runs: dict[int, Run] = {}  # by every descriptor that they wait for
+        self._in_flight: list[Run] = []
+        self._free: list[Slot] = []
+        self._limits: dict[str, Any] = {}
+        self._gvisor = False
+        self._hash_seed = 0
+        self._zygotes: list[Zygote] = []  # the candidates', the judges'; from `hello` on
+        self._judges: Judges
+        self._census = Census()
+        self._memory = OutOfMemory()
 
-    def run(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Judge one solution."""
-        if self._zygote.hash_seed:
-            self._use_zygote(0)
-        candidate, judge, report = self._judge_candidate(request, timed=False)
-        return self._finish(candidate, judge, report)
+    def serve(self) -> None:
+        """Until the host closes its end."""
+        next_tick = 0
+        while True:
+            self._begin_what_may_begin()
+            if not self._in_flight or _now() - self._oldest_answer > HOLD_NS:
+                self._flush()
+            for fd, _ in self._poll.poll(self._patience()):
+                if fd == self._requests.fd:
+                    frames = self._requests.read()
+                    if frames is None:
+                        return
+                    self._queue.extend(json.loads(frame) for frame in frames)
+                elif fd in self._runs:
+                    self._guarded(self._runs[fd], fd)
+            now = _now()
+            if now >= next_tick:
+                next_tick = now + TICK_MS * 1_000_000
+                for run in self._in_flight:
+                    run.check(now, self._census, self._known())
+            for run in [run for run in self._in_flight if run.report is not None]:
+                self._end(run)
+
+    def _patience(self) -> int | None:
+        """Milliseconds to wait: until the next look at the limits, or until another run may be begun."""
+        if not self._in_flight:
+            return None if not self._queue else 0
+        if self._queue and self._free:
+            youngest = max(run.candidate.started for run in self._in_flight)
+            return max(1, min(TICK_MS, (OVERLAP_NS - (_now() - youngest)) // 1_000_000 + 1))
+        return HOLD_NS // 1_000_000 if self._outgoing else TICK_MS
+
+    def _guarded(self, run: Run, fd: int) -> None:
+        try:
+            if not run.ready(fd):
+                self._poll.unregister(fd)
+        except Broken as error:
+            run.report = {"internal": str(error)}
+
+    # ---- answers ---------------------------------------------------------------------------------------------------
+
+    def _answer(self, request: dict[str, Any], answer: dict[str, Any]) -> None:
+        payload = json.dumps(answer | {"id": request.get("id", 0)}).encode("ascii")
+        if not self._outgoing:
+            self._oldest_answer = _now()
+        self._outgoing.append(len(payload).to_bytes(wire.HEADER_BYTES, "big") + payload)
+
+    def _flush(self) -> None:
+        if self._outgoing:
+            wire.write_all(self._answers, b"".join(self._outgoing))
+            self._outgoing.clear()
+
+    # ---- what to begin ---------------------------------------------------------------------------------------------
+
+    def _begin_what_may_begin(self) -> None:
+        while self._queue and self._may_begin(self._queue[0]):
+            request = self._queue.popleft()
+            try:
+                if request["op"] == "run":
+                    if self._hash_seed:
+                        self._use_zygotes(0)
+                    self._begin(request)
+                elif request["op"] == "block":
+                    self._answer(request, self.block(request))
+                else:
+                    self._answer(request, self.hello(request))
+            except BrokenTest as error:
+                self._answer(request, {"broken_test": str(error)})
+            except Exception as error:  # anything of ours that breaks is INTERNAL, and says so
+                self._answer(request, {"internal": f"{type(error).__name__}: {error}"})
+
+    def _may_begin(self, request: dict[str, Any]) -> bool:
+        if not self._in_flight:
+            return True
+        if request["op"] != "run" or request.get("alone") or not self._free:
+            return False
+        if any(run.request.get("alone") for run in self._in_flight):
+            return False
+        return _now() - max(run.candidate.started for run in self._in_flight) > OVERLAP_NS
+
+    def hello(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Take over the settings, look at the lock-down from inside, and try it as a candidate would."""
+        self._limits, self._gvisor = request["limits"], request["gvisor"]
+        self._free = [Slot(index, uid) for index, uid in enumerate(request["uids"])]
+        self._use_zygotes(0)
+        facts = self_check([slot.scratch for slot in self._free])
+        return facts | {"probes": self._probe(self._free[0])}
+
+    def _probe(self, slot: Slot) -> dict[str, str]:
+        prober = Candidate(self._zygotes[0], slot, PROBE, [json.dumps(self._limits)], cpu_seconds=PROBE_SECONDS)
+        try:
+            if not wire.readable(prober.calls.fileno(), PROBE_SECONDS * 1_000):
+                raise Broken("the probe of the lock-down does not answer")
+            frame = wire.frame_at_once(prober.calls.fileno())
+        finally:
+            prober.end()
+            dirty = clean(slot, self._census, self._known, None)
+        if dirty:
+            raise Broken(f"what the probe left cannot be removed: {dirty}")
+        facts = json.loads(frame)
+        assert isinstance(facts, dict)
+        return facts
+
+    # ---- one judged run --------------------------------------------------------------------------------------------
+
+    def _begin(self, request: dict[str, Any], *, timed: bool = False) -> Run:
+        judge = self._judges.take(request["test"])
+        weak = request.get("weak", "")
+        if judge.unresolved:
+            weak = f"the test uses {', '.join(judge.unresolved[:5])}, which only the solution defines"
+        slot = self._free.pop(0)
+        kind, texts = TIMED if timed else JUDGED, [request["program"]]
+        if weak:
+            kind = WEAK
+            texts += [request["test"]["test"], request["test"]["entry_point"]]
+        backstop = self._limits["cpu_seconds"] + (request["timing_cpu_seconds"] if timed else 0)
+        candidate = Candidate(self._zygotes[0], slot, kind, texts, cpu_seconds=backstop)
+        run = Run(request, slot, candidate, judge, weak, self._limits)
+        run.oom_kills = self._memory.kills()
+        self._in_flight.append(run)
+        if len(self._in_flight) > 1:
+            for other in self._in_flight:
+                other.had_company = True
+        for fd in run.descriptors():
+            self._poll.register(fd, select.POLLIN)
+            self._runs[fd] = run
+        return run
+
+    def _end(self, run: Run) -> None:
+        """Answer for a run that is over, or begin it anew where its end may have had another cause."""
+        facts = self._finish(run)
+        if "internal" in facts["report"]:
+            self._answer(run.request, {"internal": facts["report"]["internal"]})
+        elif run.outcome == "needs_one_process" and not run.weak:
+            self._queue.appendleft(run.request | {"weak": str(facts["report"].get("message", ""))})
+        elif facts["out_of_memory"] and run.had_company:
+            self._queue.appendleft(run.request | {"alone": True})
+        else:
+            self._answer(run.request, facts)
+
+    def _finish(self, run: Run) -> dict[str, Any]:
+        """End a run's candidate, clean up, and put the facts together for the host."""
+        for fd in run.descriptors():
+            self._runs.pop(fd, None)
+            try:
+                self._poll.unregister(fd)
+            except KeyError:  # it was closed, or the process is gone
+                continue
+        facts = run.finish(self._memory.kills())
+        if run.judge_is_free:
+            self._judges.give_back(run.judge)
+        else:
+            self._judges.retire(run.judge)
+        self._in_flight.remove(run)
+        own = None if self._in_flight else 1 + len(self._zygotes) + len(self._judges.pids)
+        facts["dirty"] = clean(run.slot, self._census, self._known, own)
+        self._free.insert(0, run.slot)
+        return facts
+
+    def _known(self) -> set[int]:
+        """Our own processes, and the candidates in flight: whatever else there is, a candidate started it."""
+        zygotes = (zygote.process.pid for zygote in self._zygotes)
+        return {1, *zygotes, *self._judges.pids, *(run.candidate.pid for run in self._in_flight)}
+
+    def _use_zygotes(self, hash_seed: int) -> None:
+        """New interpreters for each block: their hash seed, their memory layout."""
+        if self._zygotes:
+            self._judges.stop()
+        for zygote in self._zygotes:
+            zygote.stop()
+        gid = self._free[0].uid  # a group that nothing else is in
+        kinds = (("candidates", self._limits, gid), ("judges", JUDGE_LIMITS, JUDGE_UID))
+        self._zygotes = [
+            Zygote(kind, hash_seed, limits, group, gvisor=self._gvisor) for kind, limits, group in kinds
+        ]
+        self._judges = Judges(self._zygotes[1])
+        self._hash_seed = hash_seed
+
+    # ---- timing ----------------------------------------------------------------------------------------------------
 
     def block(self, request: dict[str, Any]) -> dict[str, Any]:
         """Time the solutions of a problem, each in a fresh process, with the reference workload before and after."""
-        self._use_zygote(request["hash_seed"])
+        self._use_zygotes(request["hash_seed"])
         settings = request["settings"]
         before = self._time_reference(request)
         timings = [self._time_one(job, settings) for job in request["jobs"]]
@@ -70,235 +259,38 @@ class Warden:
         return int(min(timing["cpu_ns"]) // timing["loops"])
 
     def _time_one(self, job: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-        candidate, judge, report = self._judge_candidate(job, timed=True)
+        run = self._begin(job, timed=True)
+        self._wait_for(run)
+        if run.outcome == "needs_one_process" and not run.weak:
+            self._finish(run)
+            return self._time_one(job | {"weak": str((run.report or {}).get("message", ""))}, settings)
         timing: dict[str, Any] = {}
-        if report.get("outcome") == "passed":
-            budget = candidate.started + int(job["limits"]["wall_seconds"] * 1e9) + int(settings["cpu_seconds"] * 2e9)
-            timing = Stopwatch(candidate, settings, budget, report).measure(job["loops"])
-        answer = self._finish(candidate, judge, report)
-        return answer | {"timing": timing}
+        if run.outcome == "passed" and run.weak:
+            timing = {"flags": ["weak"]}
+        elif run.outcome == "passed" and run.report is not None:
+            started = run.candidate.started
+            deadline = started + int(self._limits["wall_seconds"] * 1e9) + int(settings["cpu_seconds"] * 2e9)
+            others = lambda: self._census.of_uid(run.slot.uid, self._known())  # noqa: E731
+            timing = Stopwatch(run.candidate, settings, deadline, run.report, others).measure(job["loops"])
+        return self._finish(run) | {"timing": timing}
 
-    # ---- one judged run --------------------------------------------------------------------------------------------
-
-    def _judge_candidate(self, request: dict[str, Any], *, timed: bool) -> tuple[Candidate, Judge, dict[str, Any]]:
-        limits = request["limits"]
-        judge = self._judge_for(request["test"])
-        if judge.broken:
-            raise BrokenTest(judge.broken)
-        weak = request.get("weak", "")
-        if judge.unresolved:
-            weak = f"the test uses {', '.join(judge.unresolved[:5])}, which only the solution defines"
-        job = {"program": request["program"], "timed": timed}
-        if weak:
-            job |= {"test": request["test"]["test"], "entry_point": request["test"]["entry_point"]}
-        backstop = limits["cpu_seconds"] + (request["timing_cpu_seconds"] if timed else 0)
-        candidate = Candidate(self._zygote, self._uid, limits | {"cpu_seconds": backstop}, job)
-        if weak:
-            source = candidate.calls
-            report_prefix: dict[str, Any] = {"weak": weak}
-        else:
-            socket.send_fds(judge.socket, [b"J"], [candidate.calls.fileno()])
-            candidate.calls.close()
-            source = judge.socket
-            report_prefix = {}
-        report = report_prefix | self._wait(candidate, judge, source, limits)
-        if report.get("outcome") == "needs_one_process" and not request.get("weak"):
-            self._finish(candidate, judge, report)
-            return self._judge_candidate(request | {"weak": report["message"]}, timed=timed)
-        return candidate, judge, report
-
-    def _wait(
-        self, candidate: Candidate, judge: Judge, source: socket.socket, limits: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Until there is a report, or the candidate is over a limit or gone. `cause` says which ended it."""
-        wall_end = candidate.started + int(limits["wall_seconds"] * 1e9)
-        judge_end = cpu_ns(judge.pid) + JUDGE_CPU_NS
-        gone_at = 0
-        while True:
-            poller = select.poll()
-            poller.register(source, select.POLLIN)
-            if not gone_at:
-                poller.register(candidate.pidfd, select.POLLIN)
-            if candidate.output_fd is not None:
-                poller.register(candidate.output_fd, select.POLLIN)
-            ready = {fd for fd, _ in poller.poll(POLL_MS)}
-            if candidate.output_fd in ready:
-                candidate.drain()
-            if source.fileno() in ready:
-                return self._report(source)
-            now = _now()
-            if candidate.output_bytes > limits["output_bytes"]:
-                return {"cause": "output_limit"}
-            if not gone_at and cpu_ns(candidate.pid) > limits["cpu_seconds"] * 1e9:
-                return {"cause": "cpu_limit"}
-            if cpu_ns(judge.pid) > judge_end:
-                return {"cause": "judge"}
-            if now > wall_end:
-                return {"cause": "wall_limit"}
-            if candidate.pidfd in ready:
-                gone_at = now
-                self._sweep()  # a child of its own may hold the socket open
-            if gone_at and now - gone_at > LEAVE_SECONDS * 1e9:
-                return {"cause": "gone"}
-
-    @staticmethod
-    def _report(source: socket.socket) -> dict[str, Any]:
-        """The judge's report. In weak mode it comes from the candidate, so anything may be in it."""
-        try:
-            frame = wire.frame_at_once(source.fileno())
-            report = json.loads(frame) if frame else {"outcome": "gone"}
-        except (wire.FrameError, ValueError, RecursionError, OSError):
-            return {"outcome": "violation", "message": "not a report"}
-        return report if isinstance(report, dict) else {"outcome": "violation", "message": "not a report"}
-
-    def _finish(self, candidate: Candidate, judge: Judge, report: dict[str, Any]) -> dict[str, Any]:
-        """End the candidate, clean up, and put the facts together for the host."""
-        wall = _now() - candidate.started
-        before = cpu_ns(candidate.pid)
-        # A process that dies closes its sockets a moment before it is a zombie: without the wait, how it died is lost.
-        ended_itself = wire.readable(candidate.pidfd, DYING_MS if report.get("outcome") == "gone" else 0)
-        status, used, peak = candidate.end()
-        if report.get("outcome") in (None, "violation", "gone"):
-            self._retire_judge(judge)  # it may be in the middle of a call; the next run gets a new one
-        facts = {
-            "report": report,
-            "ended_itself": ended_itself,
-            "exit_code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
-            "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
-            "cpu_ns": max(used, before),
-            "wall_ns": wall,
-            "max_rss_bytes": peak,
-            "output_bytes": candidate.output_bytes,
-            "head": candidate.head.decode("utf-8", "replace"),
-            "out_of_memory": self._ran_out_of_memory() if ended_itself else False,
-        }
-        facts["dirty"] = self._clean()
-        return facts
-
-    def _ran_out_of_memory(self) -> bool:
-        before, self._oom_kills = self._oom_kills, oom_kills()
-        return self._oom_kills > before
-
-    # ---- processes -------------------------------------------------------------------------------------------------
-
-    def _judge_for(self, test: dict[str, str]) -> Judge:
-        if self._judge is not None and self._judge.test != test:
-            self._retire_judge(self._judge)
-        if self._judge is None:
-            self._judge = Judge(self._zygote, test)
-        return self._judge
-
-    def _retire_judge(self, judge: Judge) -> None:
-        if judge is self._judge:
-            self._judge = None
-            judge.stop()
-
-    def _use_zygote(self, hash_seed: int) -> None:
-        """A new interpreter for each block: its hash seed, its memory layout."""
-        if self._judge is not None:
-            self._retire_judge(self._judge)
-        self._zygote.stop()
-        self._zygote = Zygote(hash_seed)
-
-    def _strangers(self) -> list[int]:
-        """Live processes that are none of ours."""
-        known = {1, self._zygote.process.pid, self._judge.pid if self._judge else 0}
-        while True:
-            try:
-                if os.waitpid(-1, os.WNOHANG)[0] == 0:  # orphans come to PID 1
-                    break
-            except ChildProcessError:
-                break
-        return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in known]
-
-    def _sweep(self) -> None:
-        pid = self._zygote.spawn("sweeper", self._uid, SWEEPER_LIMITS, [], stdout=False, oom=0)
-        self._zygote.reap(pid)
-
-    def _clean(self) -> str:
-        """Nothing of the run is left: no process, no file. Returns what could not be removed, or nothing."""
-        for attempt in range(20):
-            strangers, used = self._strangers(), os.statvfs(SCRATCH)
-            files = used.f_files - used.f_ffree > 1
-            if not strangers and not files:
-                return ""
-            self._sweep()
-            if attempt > 3:
-                time.sleep(0.01)
-        return f"left over: processes {self._strangers()}, files {files}"
-
-
-def oom_kills() -> int:
-    """Out-of-memory kills in this container so far (cgroup v2, else v1)."""
-    for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
-        try:
-            with open(path) as stream:
-                for line in stream:
-                    name, _, value = line.partition(" ")
-                    if name == "oom_kill":
-                        return int(value)
-        except OSError:
-            continue
-    return 0
-
-
-def self_check() -> dict[str, Any]:
-    """What the container's lock-down looks like from inside; the host refuses anything but what it asked for."""
-    with open("/proc/self/status") as stream:
-        status = dict(line.rstrip("\n").split(":\t", 1) for line in stream if ":\t" in line)
-    try:
-        with open("/.write-test", "w"):
-            pass
-        read_only = False
-    except OSError:
-        read_only = True
-    return {
-        "python": sys.version.split()[0],
-        "pid": os.getpid(),
-        "capabilities": int(status["CapEff"], 16),
-        "bounding": int(status["CapBnd"], 16),
-        "no_new_privileges": status["NoNewPrivs"].strip() == "1",
-        "seccomp": int(status["Seccomp"]),
-        "read_only": read_only,
-        "interfaces": sorted(os.listdir("/sys/class/net")) if os.path.isdir("/sys/class/net") else [],
-        "cpus": sorted(os.sched_getaffinity(0)),
-        "memory_limit": _limit("memory.max", "memory/memory.limit_in_bytes"),
-        "pids_limit": _limit("pids.max", "pids/pids.max"),
-        "scratch_inodes": os.statvfs(SCRATCH).f_files,
-    }
-
-
-def _limit(*names: str) -> int | None:
-    for name in names:
-        try:
-            with open(f"/sys/fs/cgroup/{name}") as stream:
-                text = stream.read().strip()
-                return int(text) if text != "max" else None
-        except (OSError, ValueError):
-            continue
-    return None
+    def _wait_for(self, run: Run) -> None:
+        """Drive one run alone until it has a report."""
+        poller = select.poll()
+        for fd in run.descriptors():
+            poller.register(fd, select.POLLIN)
+        while run.report is None:
+            for fd, _ in poller.poll(TICK_MS):
+                if not run.ready(fd):
+                    poller.unregister(fd)
+            run.check(_now(), self._census, self._known())
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     # The protocol's stdout is kept under another number, so that no stray print can get into it.
     requests, answers = os.dup(0), os.dup(1)
     os.dup2(2, 1)
-    warden: Warden | None = None
-    while (frame := wire.receive_frame(requests)) is not None:
-        request = json.loads(frame)
-        try:
-            if request["op"] == "hello":
-                warden = Warden(request["uid"])
-                answer = self_check()
-            else:
-                assert warden is not None
-                answer = warden.run(request) if request["op"] == "run" else warden.block(request)
-        except BrokenTest as error:
-            answer = {"broken_test": str(error)}
-        except Exception as error:  # anything of ours that breaks is INTERNAL, and says so
-            answer = {"internal": f"{type(error).__name__}: {error}"}
-        wire.send_frame(answers, json.dumps(answer).encode("ascii"))
+    Warden(requests, answers).serve()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import select
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` is large, and no candidate needs it for us
+    from collections.abc import Sequence
+
 HEADER_BYTES = 4
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 AT_ONCE_BYTES = 1 << 16
@@ -15,39 +19,48 @@ class FrameError(Exception):
 
 
 def write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+    written = os.write(fd, data)
+    while written < len(data):
+        data = data[written:]
+        written = os.write(fd, data)
 
 
 def send_frame(fd: int, payload: bytes) -> None:
     write_all(fd, len(payload).to_bytes(HEADER_BYTES, "big") + payload)
 
 
-def _read_exactly(fd: int, count: int) -> bytes:
-    """`count` bytes, or fewer if the stream ends before."""
-    chunks = []
-    while count:
-        chunk = os.read(fd, min(count, 1 << 20))
-        if not chunk:
-            break
-        chunks.append(chunk)
-        count -= len(chunk)
-    return b"".join(chunks)
+class Stream:
+    """Frames from a descriptor, one at a time; bytes that came early are kept for the next."""
 
+    __slots__ = ("_limit", "_rest", "fd")
 
-def receive_frame(fd: int, limit: int = MAX_FRAME_BYTES) -> bytes | None:
-    """The next frame's payload, or None when the stream ended between frames."""
-    header = _read_exactly(fd, HEADER_BYTES)
-    if not header:
-        return None
-    length = int.from_bytes(header, "big")
-    if len(header) < HEADER_BYTES or length > limit:
-        raise FrameError("frame too long" if len(header) == HEADER_BYTES else "stream ended inside a frame")
-    payload = _read_exactly(fd, length)
-    if len(payload) < length:
-        raise FrameError("stream ended inside a frame")
-    return payload
+    def __init__(self, fd: int, limit: int = MAX_FRAME_BYTES) -> None:
+        self.fd, self._limit, self._rest = fd, limit, b""
+
+    def receive(self) -> bytes | None:
+        """The next frame's payload, or None when the stream ended between frames. Raises FrameError, OSError."""
+        data = self._rest or os.read(self.fd, AT_ONCE_BYTES)
+        if not data:
+            return None
+        while len(data) < HEADER_BYTES:
+            data += self._more()
+        end = HEADER_BYTES + int.from_bytes(data[:HEADER_BYTES], "big")
+        if end > self._limit + HEADER_BYTES:
+            raise FrameError("frame too long")
+        if len(data) < end:
+            parts, size = [data], len(data)
+            while size < end:
+                parts.append(self._more())
+                size += len(parts[-1])
+            data = b"".join(parts)
+        self._rest = data[end:]
+        return data[HEADER_BYTES:end]
+
+    def _more(self) -> bytes:
+        data = os.read(self.fd, 1 << 20)
+        if not data:
+            raise FrameError("stream ended inside a frame")
+        return data
 
 
 def readable(fd: int, timeout_ms: int = 0) -> bool:
@@ -63,3 +76,47 @@ def frame_at_once(fd: int) -> bytes:
     if data and int.from_bytes(data[:HEADER_BYTES], "big") != len(data) - HEADER_BYTES:
         raise FrameError("not one whole frame")
     return data[HEADER_BYTES:]
+
+
+def pack_parts(kind: bytes, parts: Sequence[str]) -> bytes:
+    """One byte that says what it is, then texts, each behind its length. Lone surrogates cross as they are."""
+    packed = [kind]
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        packed += [len(encoded).to_bytes(HEADER_BYTES, "big"), encoded]
+    return b"".join(packed)
+
+
+def unpack_parts(frame: bytes) -> tuple[bytes, list[str]]:
+    parts, start = [], 1
+    while start < len(frame):
+        end = start + HEADER_BYTES + int.from_bytes(frame[start : start + HEADER_BYTES], "big")
+        parts.append(frame[start + HEADER_BYTES : end].decode("utf-8", "surrogatepass"))
+        start = end
+    return frame[:1], parts
+
+
+class FrameReader:
+    """Whole frames from a descriptor, as far as they have arrived; `read` is called when there is something to read."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._buffer = bytearray()
+
+    def read(self) -> list[bytes] | None:
+        """The frames that are complete now, or None at the end of the stream."""
+        data = os.read(self.fd, 1 << 20)
+        if not data:
+            return None
+        self._buffer += data
+        frames, start = [], 0
+        while len(self._buffer) - start >= HEADER_BYTES:
+            end = start + HEADER_BYTES + int.from_bytes(self._buffer[start : start + HEADER_BYTES], "big")
+            if end - start > MAX_FRAME_BYTES:
+                raise FrameError("frame too long")
+            if len(self._buffer) < end:
+                break
+            frames.append(bytes(self._buffer[start + HEADER_BYTES : end]))
+            start = end
+        del self._buffer[:start]
+        return frames

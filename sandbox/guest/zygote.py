@@ -1,103 +1,108 @@
-"""The zygote: a warm interpreter that forks judges and candidates. It never sees a program, a test or a value.
+"""The zygote: a warm interpreter that forks candidates, or one that forks judges. It never sees a program, a test or a
+value.
 
 Requests arrive on the socket named on the command line, each one datagram with the child's descriptors attached; the
 answer is the child's pid. Children stay zombies until the warden asks for them by pid, so a pid means one process for
 as long as the warden uses it.
+
+What a fork costs is pages: those that are there are mapped again, those that the child writes to are copied, and that
+is most of what a run costs. So all that a child needs and that holds no state is made here, once (modules, streams,
+limits), nothing else is loaded, and the heap is frozen.
 """
 
 from __future__ import annotations
 
-# Imported here, once, so that every child has them already: what solutions commonly import, and what the roles need.
-import bisect  # noqa: F401
+import _socket
 import gc
-import itertools  # noqa: F401
-import json
 import os
-import signal
-import socket
+import struct
 import sys
-from typing import Any
 
-from . import candidate, judge, lockdown
+from . import lockdown
 
-MAX_REQUEST_BYTES = 65_536
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` is large, and no candidate needs it for us
+    from collections.abc import Callable
 
+    Role = Callable[[], None]
 
-def child(request: dict[str, Any], fds: list[int]) -> None:
-    """Become what was asked for. Does not return."""
-    status = 70
-    try:
-        stdout = fds.pop(0) if request["stdout"] else None
-        lockdown.arrange_descriptors(stdout, fds)
-        lockdown.set_limits(request["limits"])
-        lockdown.become(request["uid"], request["oom_score_adj"])
-        if request["role"] == "sweeper":
-            sweep()
-        else:
-            # Text streams of its own: the zygote's may hold its state.
-            sys.stdin = open(0)
-            sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace")
-            sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace")
-            gc.enable()
-            (judge.main if request["role"] == "judge" else candidate.main)()
-        status = 0
-    finally:
-        os._exit(status)
+# Requests: what to do and four numbers (spawn: uid, CPU seconds, processes, open files; reap: pid). Answers: three.
+REQUEST, ANSWER = struct.Struct(">c4I"), struct.Struct(">3q")
+SPAWN, PROBE, REAP = b"S", b"P", b"R"
+CONTROL_FD = lockdown.MAX_FILES - 1
+# What solutions commonly import: `re` or `typing` alone would cost a run more than all the rest of it. Not `random`: it
+# seeds itself anew in every fork.
+COMMON = (
+    "bisect", "collections", "copy", "functools", "heapq", "itertools", "math", "operator", "re", "string", "typing",
+)  # fmt: skip
 
 
-def sweep() -> None:
-    """As the candidate's uid: kill all that is left of it, then empty its scratch folder."""
-    for _ in range(100):  # more than once: a fork bomb may be forking while it is killed
-        try:
-            os.kill(-1, signal.SIGKILL)  # every process of this uid but this one
-        except ProcessLookupError:
-            break
-    empty("/scratch")
+def candidate_role() -> Role:
+    """Text streams and modules for solutions. The streams are never used here, so they hold no state of ours."""
+    from . import candidate
+
+    for name in COMMON:
+        __import__(name)
+    sys.stdin = open(0, closefd=False)
+    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
+    sys.argv = ["solution"]
+    candidate.warm_up()
+    return candidate.main
 
 
-def empty(folder: str) -> None:
-    """Remove everything in `folder`, without recursion, through descriptors: no path is long or clever enough."""
-    stack = [os.open(folder, os.O_RDONLY | os.O_DIRECTORY)]
-    names: list[str] = []
-    while stack:
-        entry = next(iter(os.listdir(stack[-1])), None)
-        if entry is None:
-            os.close(stack.pop())
-            if stack:
-                os.rmdir(names.pop(), dir_fd=stack[-1])
-            continue
-        try:
-            os.unlink(entry, dir_fd=stack[-1])
-        except (IsADirectoryError, PermissionError):
-            os.chmod(entry, 0o700, dir_fd=stack[-1])
-            stack.append(os.open(entry, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=stack[-1]))
-            names.append(entry)
+def judge_role() -> Role:
+    from . import judge
+
+    return judge.main
+
+
+def probe_role() -> None:
+    from . import probe  # once per container: not worth every candidate's memory
+
+    probe.main()
 
 
 def main() -> None:
+    _, given, kind = sys.argv
+    os.dup2(int(given), CONTROL_FD, inheritable=False)
+    os.closerange(lockdown.FIRST_FD, CONTROL_FD)
+    control = _socket.socket(fileno=CONTROL_FD)
+    role = candidate_role() if kind == "candidates" else judge_role()
     sys.path[:] = [folder for folder in sys.path if folder != os.environ.get("PYTHONPATH")]
-    control = socket.socket(fileno=int(sys.argv[1]))
-    control.set_inheritable(False)
+    os.environ.clear()
+    lockdown.prepare(control.recv(4_096))
     gc.collect()
     gc.disable()
     gc.freeze()
+    serve(control, role)
+
+
+def serve(control: _socket.socket, role: Role) -> None:
+    """One function, few objects: between two forks every page written to here is copied as well."""
+    room = _socket.CMSG_LEN(12)
     while True:
-        message, fds, _, _ = socket.recv_fds(control, MAX_REQUEST_BYTES, 8)
+        message, ancillary, _, _ = control.recvmsg(REQUEST.size, room)
         if not message:
             return
-        request = json.loads(message)
-        if request["op"] == "reap":
-            _, status, usage = os.wait4(request["pid"], 0)
-            answer = [status, int((usage.ru_utime + usage.ru_stime) * 1e9), usage.ru_maxrss * 1024]
-        else:
-            pid = os.fork()
-            if pid == 0:
-                control.close()
-                child(request, list(fds))
-            for fd in fds:
-                os.close(fd)
-            answer = [pid]
-        control.send(json.dumps(answer).encode("ascii"))
+        operation, first, cpu_seconds, processes, open_files = REQUEST.unpack(message)
+        if operation == REAP:
+            _, status, usage = os.wait4(first, 0)
+            control.send(ANSWER.pack(status, int((usage.ru_utime + usage.ru_stime) * 1e9), usage.ru_maxrss << 10))
+            continue
+        pid = os.fork()
+        if pid == 0:
+            try:
+                # The descriptors that came with the request have the lowest free numbers: 3, 4, …
+                lockdown.arrange_descriptors(len(ancillary[0][2]) // 4)
+                lockdown.become(first, cpu_seconds, processes, open_files)
+                gc.enable()
+                (probe_role if operation == PROBE else role)()
+            except BaseException:
+                os._exit(70)
+            os._exit(0)
+        os.closerange(lockdown.FIRST_FD, CONTROL_FD)
+        control.send(ANSWER.pack(pid, 0, 0))
 
 
 if __name__ == "__main__":

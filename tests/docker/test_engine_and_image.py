@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import docker
 import pytest
@@ -35,24 +32,6 @@ print(json.dumps({
     "finish_left": os.path.exists("/opt/image_finish.py"),
 }))
 """
-
-
-@pytest.fixture
-def second(tmp_path: Path) -> Iterator[EngineConfig]:
-    if privilege() is None:
-        pytest.skip("starting an engine takes root or sudo without a password")
-    # A socket's path is short by law (108 bytes); pytest's folders are not.
-    with tempfile.TemporaryDirectory(prefix="engine-") as folder:
-        short = Path(folder)
-        config = EngineConfig(
-            state=tmp_path / "state",
-            socket=short / "d.sock",
-            pid_file=short / "d.pid",
-            exec_root=short / "exec",
-            data_root=short / "data",
-        )
-        yield config
-        down(config, lambda _: None)
 
 
 def test_our_own_engine_starts_beside_a_stale_pid_file_and_only_it_is_stopped(

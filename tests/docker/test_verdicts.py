@@ -322,7 +322,7 @@ def f(x):
         return 8
     value = b'10'
     frame = b'R' + len(value).to_bytes(4, 'big') + value
-    os.write(4, len(frame).to_bytes(4, 'big') + frame)
+    os.write(3, len(frame).to_bytes(4, 'big') + frame)
     return 10
 """
     assert sandbox.run(Job(program, TEST, "f")).verdict is Verdict.VIOLATION
@@ -395,9 +395,9 @@ def f():
             written.append(folder)
         except OSError:
             pass
-    return written
+    return [folder == os.getcwd() for folder in written]
 """,
-        ["/scratch"],
+        [True],
     ),
     "an empty environment": (
         """\
@@ -413,7 +413,7 @@ import os
 def f():
     return len(os.listdir('/proc/self/fd'))
 """,
-        6,
+        5,
     ),
     "no setuid program": (
         """\
@@ -452,7 +452,7 @@ def f():
             os.setsid()
             while True:
                 pass
-    return len(os.listdir('/scratch'))
+    return len(os.listdir())
 """
     look = """\
 import os
@@ -464,7 +464,7 @@ def f():
         except OSError:
             return -1
     others = [p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid() and uid(p) == mine]
-    return [os.listdir('/scratch'), others]
+    return [os.listdir(), others]
 """
     for core in sandbox.cores:
         with Sandbox(cores=[core], limits=sandbox.limits) as one:

@@ -20,6 +20,7 @@ from sandbox.engine import (
     candidate_urls,
     connect,
     daemon_command,
+    daemon_settings,
     down,
     live_daemon,
     main,
@@ -100,6 +101,19 @@ def test_our_daemon_gets_neither_bridge_nor_firewall_rules(config: EngineConfig)
     assert {"--bridge=none", "--iptables=false", "--ip6tables=false"} <= set(command)
     assert command[command.index("--data-root") + 1] == str(config.data_root)
     assert command[command.index("--group") + 1] == "42"
+
+
+def test_our_daemon_offers_gvisor_where_it_is_installed_and_keeps_the_machines_own_settings(
+    config: EngineConfig,
+) -> None:
+    assert daemon_settings(config, None) == {}
+    present = '{"debug": true, "runtimes": {"other": {"path": "/x"}}}'
+    settings = daemon_settings(config, "/usr/bin/runsc", present)
+    assert settings["debug"] is True
+    assert settings["runtimes"]["other"] == {"path": "/x"}
+    assert settings["runtimes"]["runsc"] == {"path": "/usr/bin/runsc", "runtimeArgs": ["--network=none"]}
+    with pytest.raises(EngineError, match="no JSON"):
+        daemon_settings(config, None, "{")
 
 
 def test_a_process_is_known_by_name_and_start_time(sleeper: subprocess.Popen[bytes]) -> None:
