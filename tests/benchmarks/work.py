@@ -136,12 +136,14 @@ def mbpp_plus_canonical(folder: Path) -> list[Work]:
 def forging_work(say: Callable[[str], None]) -> list[Work]:
     """The forging part of the hostile suite: each claims a pass that it has not earned, so the label is False."""
     try:
-        from sandbox.conformance import load_attacks  # type: ignore[import-not-found,unused-ignore]
+        from sandbox.conformance import load_attacks
     except ImportError:
         say("sandbox.conformance is not here: no forging is tried")
         return []
     attacks = [attack for attack in load_attacks() if attack.category == "forging" and "PASSED" not in attack.expect]
-    return [
-        Work(key, attack.name, 0, "", attack.program, attack.test, "f", label=False, cases=_cases(attack.test))
-        for key, attack in enumerate(attacks)
-    ]
+    return [_forging(key, attack.name, attack.job) for key, attack in enumerate(attacks)]
+
+
+def _forging(key: int, name: str, job: Job) -> Work:
+    """An attack has no prompt of its own: the whole program is the completion."""
+    return Work(key, name, 0, "", job.program, job.test, job.entry_point, label=False, cases=_cases(job.test))
