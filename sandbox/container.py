@@ -21,6 +21,8 @@ from docker.models.containers import Container
 from docker.types import LogConfig, Ulimit
 
 from sandbox.errors import LockdownError, SandboxError
+from sandbox.lockdown_report import probe_problems
+from sandbox.seccomp import profile_text
 from sandbox.stream import EngineStream, frame
 from sandbox.types import MIB, Limits
 
@@ -100,7 +102,7 @@ def create_options(spec: ContainerSpec, uids: Sequence[int]) -> dict[str, Any]:
         "read_only": True,
         "cap_drop": ["ALL"],
         "cap_add": list(CAPABILITIES),
-        "security_opt": ["no-new-privileges:true"],
+        "security_opt": ["no-new-privileges:true", "seccomp=" + profile_text()],
         "pids_limit": spec.pids,
         "mem_limit": spec.memory_bytes,
         "memswap_limit": spec.memory_bytes,
@@ -188,6 +190,7 @@ class WardenContainer:
                 {"op": "hello", "id": 0, "uids": uids, "limits": asdict(spec.limits), "gvisor": spec.gvisor}
             )
             problems = lockdown_problems(spec, self.hello)
+            problems += probe_problems(self.hello["probes"], "runsc" if spec.gvisor else None)
             if spec.gvisor:
                 self._container.reload()
                 problems += engine_problems(spec, self._container.attrs["HostConfig"])

@@ -246,11 +246,26 @@ def demo(
 
 
 @app.command(rich_help_panel=AROUND)
-def doctor(root: o.Root = Path("runs"), json: o.Json = False) -> None:
-    """Say what on this machine spoils isolation or timings, and what to do. Ends with 1 if something must be mended."""
-    from harness.cli.doctor import run
+def doctor(
+    root: o.Root = Path("runs"),
+    sandbox: o.AttackSandbox = False,
+    runtime: o.Runtime = None,
+    cores: o.AttackCores = None,
+    json: o.Json = False,
+) -> None:
+    """Say what on this machine spoils isolation or timings, and what to do. Ends with 1 if something must be mended.
 
-    raise typer.Exit(run(root, as_json=json))
+    With --sandbox, attack the sandbox instead: hostile programs of every kind, beside honest ones. Minutes.
+    """
+    from harness.cli import doctor as d
+    from harness.cli import stages
+
+    if sandbox:
+        chosen = stages.parse_cores(cores, "--cores")
+        raise typer.Exit(d.attack(runtime, chosen, stages.reporter(), as_json=json))
+    if runtime is not None or cores is not None:
+        raise UserError("--runtime and --cores say where to attack", fix="add --sandbox")
+    raise typer.Exit(d.run(root, as_json=json))
 
 
 def main() -> None:

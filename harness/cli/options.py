@@ -178,4 +178,28 @@ Regen = Annotated[
         rich_help_panel=RUN,
     ),
 ]  # fmt: skip
+ATTACK = "Attack the sandbox"
+AttackSandbox = Annotated[
+    bool,
+    typer.Option(
+        "--sandbox",
+        help="Run the hostile programs: none may pass, escape, stay behind or spoil another run.",
+        rich_help_panel=ATTACK,
+    ),
+]
+Runtime = Annotated[
+    str | None,
+    typer.Option(
+        "--runtime",
+        help="The engine's runtime to attack, e.g. runsc (verdicts only: it is not for timings).",
+        show_default="the engine's own",
+        rich_help_panel=ATTACK,
+    ),
+]
+AttackCores = Annotated[
+    str | None,
+    typer.Option(
+        "--cores", help="CPU cores to do it on, all of it on each.", show_default="the last", rich_help_panel=ATTACK
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Findings and facts as JSON.", rich_help_panel=RUN)]

@@ -152,7 +152,7 @@ class Warden:
         return facts | {"probes": self._probe(self._free[0])}
 
     def _probe(self, slot: Slot) -> dict[str, str]:
-        prober = Candidate(self._zygotes[0], slot, PROBE, [json.dumps(self._limits)], cpu_seconds=PROBE_SECONDS)
+        prober = Candidate(self._zygotes[0], slot, PROBE, [json.dumps(self._limits)])
         try:
             if not wire.readable(prober.calls.fileno(), PROBE_SECONDS * 1_000):
                 raise Broken("the probe of the lock-down does not answer")

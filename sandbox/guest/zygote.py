@@ -60,7 +60,7 @@ def judge_role() -> Role:
 def probe_role() -> None:
     from . import probe  # once per container: not worth every candidate's memory
 
-    probe.main()
+    probe.serve()
 
 
 def main() -> None:

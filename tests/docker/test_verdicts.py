@@ -380,7 +380,7 @@ def f():
     except OSError as e:
         return type(e).__name__
 """,
-        "OSError",
+        "PermissionError",
     ),
     "no writing outside the scratch folder": (
         """\

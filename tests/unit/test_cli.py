@@ -27,6 +27,7 @@ PUBLISHED = {
     "sample": ["data_path", "model_path", "n_seq", "n_iter", "temp", "save_path", "seed", "root"],
     "annotate": ["data_path", "save_path", "seed", "root", "samples"],
     "train": ["data_path", "model_path", "optim", "top_p", "task", "augment", "save_path", "seed", "root"],
+    "doctor": ["sandbox", "runtime", "cores", "json", "root"],
     "eval": ["data_path", "model_path", "n_seq", "n_iter", "temp", "regen", "save_path", "seed", "root"],
 }
 
@@ -206,3 +207,37 @@ def test_make_lists_its_targets() -> None:
     text = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for target in (*COMMANDS, "setup", "test", "check", "engine-stop", "clean"):
         assert re.search(rf"^  {target} ", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("found", "code"), [((), 0), (("escape: the host",), 1)])
+def test_doctor_attacks_the_sandbox_when_asked(found, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.cli import doctor
+    from sandbox import Verdict
+    from sandbox.conformance import Finding, Kind, Report, Result
+
+    asked = {}
+
+    def suite(open_sandbox, attacks, *, on_progress, **options):
+        asked.update(options, attacks=len(attacks), limits=open_sandbox(3).limits)
+        findings = tuple(Finding(Kind.ESCAPE, "the host") for _ in found)
+        result = Result("escape/a", "escape", "a line", 3, Verdict.PASSED, False, findings)
+        on_progress(result)
+        return Report(options["runtime"], (result,))
+
+    monkeypatch.setattr(doctor, "run_suite", suite)
+    result = run("doctor", "--sandbox", "--runtime", "runsc", "--cores", "3")
+    assert result.exit_code == code, result.output
+    assert (asked["runtime"], asked["timed"], list(asked["cores"])) == ("runsc", False, [3])
+    assert asked["attacks"] >= 100
+    assert asked["limits"] == doctor.LIMITS
+    for text in ("forging", "attempted", "survivors", *(f"escape/a {finding}" for finding in found)):
+        assert text in result.output
+    as_json = CliRunner().invoke(cli.app, ["doctor", "--sandbox", "--json"])
+    assert json.loads(as_json.stdout)["ok"] is (not found)
+    assert asked["timed"] is True
+
+
+def test_where_to_attack_needs_an_attack() -> None:
+    result = run("doctor", "--runtime", "runsc")
+    assert result.exit_code == cli.EXIT_USER_ERROR
+    assert "--sandbox" in result.output

@@ -1,0 +1,14 @@
+# /// attack
+# line = "blocks on stdin"
+# expect = ["TIMEOUT_WALL"]
+# [proof]
+# output = "attack: reads from the sockets"
+# min_wall_ms = 2900
+# ///
+import os
+
+
+def f(x):
+    print("attack: reads from the sockets", flush=True)
+    os.read(4, 1)
+    os.read(3, 1)

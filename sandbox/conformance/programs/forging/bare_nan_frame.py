@@ -1,0 +1,11 @@
+# /// attack
+# line = "nan/inf"
+# expect = ["VIOLATION"]
+# [proof]
+# message = "non-finite"
+# ///
+import os
+
+
+def f(x):
+    os.write(4, b"\0\0\0\x08R\0\0\0\x03NaN")

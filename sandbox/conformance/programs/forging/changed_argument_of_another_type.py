@@ -1,0 +1,14 @@
+# /// attack
+# line = "mutated arguments"
+# expect = ["VIOLATION"]
+# task = "in_place"
+# [proof]
+# message = "not a result"
+# ///
+import os
+
+
+def f(items):
+    value, changed = b"null", b'[[0,{"dict":[1,2]}],[-1,[1,2,3]],[7,[1]]]'
+    payload = b"R" + len(value).to_bytes(4, "big") + value + changed
+    os.write(4, len(payload).to_bytes(4, "big") + payload)

@@ -1,0 +1,12 @@
+# /// attack
+# line = "forged result frames on every fd"
+# expect = ["VIOLATION"]
+# [proof]
+# message = "empty frame"
+# ///
+import os
+
+
+def f(x):
+    os.write(4, bytes(4))
+    return 2

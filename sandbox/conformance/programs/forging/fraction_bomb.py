@@ -1,0 +1,21 @@
+# /// attack
+# line = "forged result frames on every fd"
+# expect = ["TIMEOUT_WALL", "TIMEOUT_CPU", "VIOLATION"]
+# [proof]
+# output = "attack: sent a fraction of 2 numbers of 7 MB"
+# ///
+import os
+import random
+import time
+
+
+def f(x):
+    # Reducing it takes quadratic time, in one long operation in C.
+    above, below = (b"%x" % random.Random(seed).getrandbits(28_000_000) for seed in (1, 2))
+    value = b'{"fraction":["' + above + b'","' + below + b'"]}'
+    payload = b"R" + len(value).to_bytes(4, "big") + value
+    view = memoryview(len(payload).to_bytes(4, "big") + payload)
+    while view:
+        view = view[os.write(4, view) :]
+    print("attack: sent a fraction of 2 numbers of 7 MB", flush=True)
+    time.sleep(60)

@@ -1,0 +1,10 @@
+# /// attack
+# line = "raise SystemExit / SkipTest / KeyboardInterrupt"
+# expect = ["ERROR"]
+# [proof]
+# message = "KeyboardInterrupt"
+# ///
+
+
+def f(x):
+    raise KeyboardInterrupt
