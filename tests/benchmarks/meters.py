@@ -24,10 +24,38 @@ def machine_busy_seconds() -> float:
     return sum(times.get(name, 0.0) for name in ("user", "nice", "system", "irq", "softirq"))
 
 
-def one_shot_stats(client: docker.DockerClient, container: str) -> dict[str, Any]:
-    """The engine's statistics of a container at once (without one-shot it waits a second for a second reading)."""
-    found: dict[str, Any] = client.api.stats(container, stream=False, one_shot=True)
+def cgroup_seconds(path: str) -> float | None:
+    """CPU time of a cgroup and all below it, dead processes included; None if it can't be seen from here."""
+    for folder in ("cpuacct", "cpu,cpuacct"):
+        file = CGROUPS / folder / path / "cpuacct.usage"
+        if file.exists():
+            return int(file.read_text()) / 1e9
+    file = CGROUPS / path / "cpu.stat"
+    if file.exists():
+        return int(dict(line.split() for line in file.read_text().splitlines())["usage_usec"]) / 1e6
+    return None
+
+
+def stats(client: docker.DockerClient, container: str) -> dict[str, Any]:
+    """The engine's statistics of a container; empty if it is gone. An old engine takes a second for them."""
+    try:
+        found: dict[str, Any] = client.api.stats(container, stream=False, one_shot=True)
+    except (docker.errors.APIError, ValueError):  # no such container; gone while it was looked at
+        return {}
     return found
+
+
+def container_cpu_seconds(client: docker.DockerClient, container: str) -> float | None:
+    """From the cgroup's own file where it is seen (the engine's figure is the same one, but a second late)."""
+    for path in (f"docker/{container}", f"system.slice/docker-{container}.scope"):
+        try:
+            found = cgroup_seconds(path)
+        except OSError:  # gone between two looks
+            found = None
+        if found is not None:
+            return found
+    usage = stats(client, container).get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
+    return usage / 1e9 if usage is not None else None
 
 
 def our_containers(client: docker.DockerClient) -> list[str]:
@@ -71,11 +99,9 @@ class ContainerCpu:
             self._read(container)
 
     def _read(self, container: str) -> None:
-        try:
-            usage = one_shot_stats(self._client, container)["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9
-        except (docker.errors.APIError, KeyError):
-            return
-        self._last[container] = max(usage, self._last.get(container, 0.0))  # 0 once it has stopped
+        used = container_cpu_seconds(self._client, container)
+        if used is not None:
+            self._last[container] = max(used, self._last.get(container, 0.0))  # 0 once it has stopped
 
     @property
     def seconds(self) -> float:
@@ -89,14 +115,7 @@ class ParentCgroup:
         self.name = name
 
     def seconds(self) -> float | None:
-        for folder in ("cpuacct", "cpu,cpuacct"):
-            path = CGROUPS / folder / self.name.lstrip("/") / "cpuacct.usage"
-            if path.exists():
-                return int(path.read_text()) / 1e9
-        path = CGROUPS / self.name.lstrip("/") / "cpu.stat"
-        if path.exists():
-            return int(dict(line.split() for line in path.read_text().splitlines())["usage_usec"]) / 1e6
-        return None
+        return cgroup_seconds(self.name.lstrip("/"))
 
 
 @contextmanager

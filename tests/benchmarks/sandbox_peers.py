@@ -38,7 +38,7 @@ from tests.benchmarks.comparison import (
 )
 from tests.benchmarks.machine import machine_facts
 from tests.benchmarks.results import result_tables
-from tests.benchmarks.systems import DOCKER_RUN, EVALPLUS, HUMAN_EVAL, OURS, DockerRun, Ours, Peer, System
+from tests.benchmarks.systems import EVALPLUS, HUMAN_EVAL, OURS, DockerRun, Ours, Peer, System
 from tests.benchmarks.tables import markdown, show
 from tests.benchmarks.work import (
     DataMissing,

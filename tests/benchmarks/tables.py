@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from tests.benchmarks.figures import Range
 
@@ -41,10 +42,11 @@ def markdown(table: Table) -> str:
 
 
 def show(table: Table, console: Console) -> None:
-    shown = RichTable(title=table.title, title_justify="left", caption=table.note or None, caption_justify="left")
+    # As Text: cells hold what model-written code said, and no markup is read from it.
+    shown = RichTable(title=Text(table.title), title_justify="left", caption_justify="left")
+    shown.caption = Text(table.note) if table.note else None
     for position, column in enumerate(table.columns):
-        shown.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
+        shown.add_column(Text(column), justify="left" if position == 0 else "right", overflow="fold")
     for row in table.rows:
-        # Cells hold what model-written code said: no markup is read from it.
-        shown.add_row(*(cell.replace("[", "\\[") for cell in row))
+        shown.add_row(*(Text(cell) for cell in row))
     console.print(shown)
