@@ -33,6 +33,8 @@ SLOTS = 8  # candidates that one container can have in flight: the others while 
 CONTAINER_OVERHEAD_BYTES = 768 * MIB  # warden, zygote and judge beside one candidate
 PIDS_OVERHEAD = 40  # warden, zygote, judges at work and idle
 SCRATCH_INODES = 1_024
+# Ours go before others when the host's memory runs out; and no process in the container can lower its own score below it.
+OOM_SCORE = 500
 PAGE_BYTES = 4_096
 
 CAP_KILL, CAP_SETGID, CAP_SETUID = 5, 6, 7
@@ -91,12 +93,15 @@ def create_options(spec: ContainerSpec, uids: Sequence[int]) -> dict[str, Any]:
         f"size={spec.limits.file_bytes},nr_inodes={SCRATCH_INODES},uid={uid},gid={uid}"
         for index, uid in enumerate(uids)
     }
+    if spec.gvisor:
+        scratches["/tmp"] = "ro,nosuid,nodev,noexec,size=4096,mode=0555"  # else it puts a writable one there
     return {
         "image": spec.image,
         "user": "0:0",
         "stdin_open": True,
         "auto_remove": True,
         "stop_signal": "SIGKILL",
+        "oom_score_adj": OOM_SCORE,
         "network_mode": "none",
         "ipc_mode": "none",
         "read_only": True,
@@ -120,8 +125,8 @@ def create_options(spec: ContainerSpec, uids: Sequence[int]) -> dict[str, Any]:
 def lockdown_problems(spec: ContainerSpec, hello: Mapping[str, Any]) -> list[str]:
     """What the container lacks of what was asked for, as the warden sees it from inside. Empty: all is there.
 
-    gVisor's kernel applies the engine's limits to itself and does not show them to those inside it, it is itself the
-    filter of system calls, and it does not count files: for these the engine's own record is asked (`engine_problems`).
+    gVisor's kernel applies the engine's limits to itself and does not show them to those inside it: for these the
+    engine's own record is asked (`engine_problems`). Whether it filters system calls is found out by the probes alone.
     """
     found = common_findings(spec, hello)
     if not spec.gvisor:

@@ -45,8 +45,8 @@ def failure_frame(error: BaseException, kind: bytes = calls.RAISED) -> bytes:
         text = str(error)
     except BaseException:  # a hostile __str__
         text = ""
-    bases = [base.__name__ for base in type(error).__mro__[1:]]
-    return kind + codec.encode([type(error).__name__[:200], text[:2_000], bases[:20]])
+    name, *bases = (base.__name__[: codec.MAX_TYPE_NAME] for base in type(error).__mro__[: calls.MAX_BASES + 1])
+    return kind + codec.encode([name, text[: calls.MAX_MESSAGE], bases])
 
 
 class Server:
@@ -54,7 +54,7 @@ class Server:
 
     def __init__(self, stream: wire.Stream, namespace: dict[str, Any], *, timed: bool = False) -> None:
         self._stream, self._namespace = stream, namespace
-        self._digest = calls.CallDigest() if timed else None
+        self._recording = calls.Recording() if timed else None
         self.recorded: list[tuple[bytes, bool]] = []
 
     def serve(self) -> None:
@@ -67,27 +67,34 @@ class Server:
             wire.send_frame(CALLS_FD, self.answer(frame))
 
     def answer(self, frame: bytes) -> bytes:
-        name, args, kwargs = calls.decode_call(frame)
         try:
-            if name not in self._namespace:
-                raise NameError(f"the program defines no {name}")
-            result = self._namespace[name](*args, **kwargs)
-            drained = isinstance(result, codec.ITERATORS)
+            if frame[:1] == calls.NAME:
+                return calls.encode_result(codec.encode(self._named(frame[1:].decode("utf-8")), opaque=True), b"")
+            name, args, kwargs = calls.decode_call(frame)
+            result = self._named(name)(*args, **kwargs)
+            drained = type(result) in codec.ITERATORS
             value = codec.encode(result, opaque=True)
             changed = b""
             for argument in args:
                 if isinstance(argument, calls.MUTABLE):
-                    changed = self._changed(frame, args)
+                    changed = self._changed(frame, args, kwargs)
                     break
         except BaseException as error:  # SystemExit and KeyboardInterrupt as well
             return failure_frame(error)
-        if self._digest and self._digest.add(frame, value):
+        if self._recording and self._recording.admit(frame):
             self.recorded.append((frame, drained))
         return calls.encode_result(value, changed)
 
+    def _named(self, name: str) -> Any:
+        if name not in self._namespace:
+            raise NameError(f"the program defines no {name}")
+        return self._namespace[name]
+
     @staticmethod
-    def _changed(frame: bytes, args: list[Any]) -> bytes:
+    def _changed(frame: bytes, args: list[Any], kwargs: dict[str, Any]) -> bytes:
         """Mutable positional arguments that no longer equal what was sent, with their present contents."""
+        if calls.encode_arguments(args, kwargs, opaque=True) == calls.arguments(frame):
+            return b""  # nearly always, and one encoding is enough to know
         sent = calls.decode_call(frame)[1]
         changes = []
         for index, (before, now) in enumerate(zip(sent, args, strict=True)):

@@ -3,6 +3,9 @@
 It compiles the test once and serves every solution of the problem, one at a time, each on its own socket. The test's
 names are filled from the prompt (the trusted part of the program); the entry point is the proxy. What comes back from
 the candidate is decoded by `codec` and is data, never behaviour.
+
+Names that neither the test nor the prompt defines can only be the solution's: a function that the test calls is a proxy
+too, any other name is asked for before the test starts.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ import json
 import os
 import random
 import socket
+import symtable
+import sys
 import types
 from collections import deque
 from typing import Any
@@ -21,7 +26,7 @@ from typing import Any
 from . import calls, codec, wire
 
 CONTROL_FD = 3
-MAX_MESSAGE = 2_000
+MAX_MESSAGE = calls.MAX_MESSAGE
 
 
 class Violation(BaseException):
@@ -55,40 +60,102 @@ class RemoteError(Exception):
     """An exception of the solution whose type is not a built-in one."""
 
 
-class Proxy:
-    """Stands for the solution's function in the test."""
+class RemoteInterrupt(BaseException):
+    """An exception of the solution that is no Exception (KeyboardInterrupt, say): no `except Exception` takes it."""
 
-    def __init__(self, fd: int, name: str, *, timed: bool = False) -> None:
-        self.__name__ = name
-        self._stream, self._name = wire.Stream(fd, calls.MAX_VALUE_BYTES), name
-        self.count = 0
+
+OF_THE_SOLUTION = (Exception, RemoteInterrupt)
+
+
+class Connection:
+    """The judge's end of one candidate: a question, an answer."""
+
+    def __init__(self, fd: int, entry_point: str, *, timed: bool = False) -> None:
+        self._stream, self._entry_point = wire.Stream(fd, calls.MAX_FRAME_BYTES), entry_point
+        self.count = 0  # calls made
+        self._answered = False
         # What ends the run whatever the test makes of it: a bare `except:` in it must not hide a violation.
         self.fatal: BaseException | None = None
         self.digest = calls.CallDigest() if timed else None
-        self.raised: BaseException | None = None
+        self.raised: BaseException | None = None  # by the solution, last
+        self._made_objects = False  # something that only the solution defines has given the test an opaque value
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            call = calls.encode_call(self._name, args, kwargs)
-        except codec.CodecError as error:
-            # Values that came from the solution are no reason to judge it in one process with its test.
-            if _contains_opaque(args):
-                raise TypeError(str(error)) from None
-            raise NeedsOneProcess(f"the test passes {error}") from None
+    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.fatal:
+            raise self.fatal
+        call = self._encode(name, args, kwargs)
         self.count += 1
-        frame = self._ask(call)
+        value, changed, result = self._ask(call)
         try:
-            if frame[:1] == calls.RESULT:
-                return self._result(call, args, frame)
-            self.raised = failure(frame)
-        except BaseException as error:
-            self.fatal = error
-            raise
-        if not isinstance(self.raised, Exception):
-            self.fatal = self.raised
-        raise self.raised
+            for index, contents in calls.decode_changes(changed, len(args)) if changed else ():
+                _replace_contents(args[index], contents)
+        except codec.CodecError as error:
+            raise self._end(Violation(f"no change of an argument: {error}")) from None
+        if self.digest:
+            self.digest.add(call, value)
+        if name != self._entry_point and b'{"opaque":' in value:
+            self._made_objects = True
+        return result
 
-    def _ask(self, question: bytes) -> bytes:
+    def _encode(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """A call as bytes. Only what the test brings itself is a reason to judge in one process: never what came from
+        the solution, which could choose it, nor its size or depth."""
+        try:
+            return calls.encode_call(name, args, kwargs)
+        except codec.ForeignType as error:
+            raise self._end(NeedsOneProcess(f"the test passes {error}")) from None
+        except codec.OpaquePassed as error:
+            if self._made_objects:
+                raise self._end(NeedsOneProcess("the test passes an object that only the solution defines")) from None
+            raise TypeError(str(error)) from None
+        except codec.CodecError as error:
+            raise ValueError(str(error)) from None
+
+    def global_value(self, name: str) -> Any:
+        """The value of a name that only the solution defines. Raises NameError where it does not."""
+        _, changed, value = self._ask(calls.NAME + name.encode("utf-8"))
+        if changed:
+            raise self._end(Violation("a change of no argument"))
+        if not isinstance(value, codec.Opaque):
+            return value
+        kind = codec.type_name(value)
+        if kind == "module" and name in sys.stdlib_module_names:
+            return __import__(name)
+        if kind in ("function", "type", "builtin_function_or_method"):
+            return Proxy(self, name)
+        self._made_objects = True
+        return value
+
+    def finish(self) -> None:
+        """After the last answer the candidate must still be there, and have nothing else to say."""
+        frame = self._exchange(calls.FINISH)
+        if frame != calls.FINISH:
+            error = Violation("a second answer") if self._answered else self._failure(frame)
+            raise Violation("an answer to no question") if isinstance(error, OF_THE_SOLUTION) else error
+
+    def _ask(self, question: bytes) -> tuple[bytes, bytes, Any]:
+        """The answer's value and what the call changed, both still encoded, and the value decoded. Raises what the
+        solution raised."""
+        frame = self._exchange(question)
+        if frame[:1] != calls.RESULT:
+            self.raised = self._failure(frame)
+            if not isinstance(self.raised, OF_THE_SOLUTION):
+                self._end(self.raised)
+            raise self.raised
+        self._answered = True
+        try:
+            value, changed = calls.split_result(frame)
+            return value, changed, codec.decode(value)
+        except codec.CodecError as error:
+            raise self._end(Violation(f"a frame that is not a result: {error}")) from None
+
+    def _failure(self, frame: bytes) -> BaseException:
+        if self._answered and frame[:1] in (calls.SYNTAX, calls.UNLOADED):
+            return Violation("does not load, after an answer")
+        self._answered = True
+        return failure(frame)
+
+    def _exchange(self, question: bytes) -> bytes:
         """Send a frame and wait for the one that answers it. Frames that came unasked are taken for answers too, so
         that the last one, which `finish` waits for, is never where it should be."""
         if self.fatal:
@@ -98,47 +165,35 @@ class Proxy:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 wire.send_frame(self._stream.fd, question)
             frame = self._stream.receive()
+        except wire.FrameCut:  # killed while it wrote, say for want of memory: that is no violation
+            frame = None
         except wire.FrameError as error:
-            self.fatal = Violation(str(error))
-            raise self.fatal from None
+            raise self._end(Violation(str(error))) from None
         except OSError:
             frame = None
         if frame is None:
-            self.fatal = Gone()
-            raise self.fatal
+            raise self._end(Gone())
         return frame
 
-    def _result(self, call: bytes, args: tuple[Any, ...], frame: bytes) -> Any:
-        try:
-            value, changed = calls.split_result(frame)
-            result = codec.decode(value)
-            if changed:
-                for index, replacement in codec.decode(changed):
-                    _replace_contents(args[index], replacement)
-        except (codec.CodecError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise Violation(f"a frame that is not a result: {error}") from None
-        if self.digest:
-            self.digest.add(call, value)
-        return result
-
-    def finish(self) -> None:
-        """After the last answer the candidate must still be there, and have nothing else to say."""
-        frame = self._ask(calls.FINISH)
-        if frame != calls.FINISH:
-            raise Violation("a second answer") if self.count else failure(frame)
+    def _end(self, error: BaseException) -> BaseException:
+        self.fatal = error
+        return error
 
 
-def _contains_opaque(value: Any) -> bool:
-    if isinstance(value, codec.Opaque):
-        return True
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return any(map(_contains_opaque, value))
-    return isinstance(value, dict) and any(map(_contains_opaque, value.values()))
+class Proxy:
+    """Stands for one of the solution's functions in the test."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self.__name__ = name
+        self._connection, self._name = connection, name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._connection.call(self._name, args, kwargs)
 
 
 def _replace_contents(target: Any, value: Any) -> None:
     """Give a mutable argument the contents that the call left in it."""
-    if type(target) is not type(value) or not isinstance(target, calls.MUTABLE):
+    if not isinstance(target, calls.MUTABLE) or not isinstance(target, type(value)):
         raise codec.CodecError("a changed argument of another type")
     if isinstance(target, (list, bytearray)):
         target[:] = value
@@ -150,28 +205,32 @@ def _replace_contents(target: Any, value: Any) -> None:
 def failure(frame: bytes) -> BaseException:
     """The exception that a failure frame stands for: a built-in one by its name, else by its nearest built-in base."""
     kind = frame[:1]
-    if kind == calls.EXITED:
+    if frame == calls.EXITED:
         return Exited()
     if kind == calls.SYNTAX:
         return Unloadable("syntax", {"message": frame[1:].decode("utf-8", "replace")})
     if kind not in (calls.RAISED, calls.UNLOADED):
         return Violation("a frame of an unknown kind")
     try:
-        type_name, message, bases = codec.decode(frame[1:])
-        names = [type_name, *bases]
-        message = str(message)[:MAX_MESSAGE]
-        for name in names:
-            candidate_type = getattr(builtins, name, None)
-            if isinstance(candidate_type, type) and issubclass(candidate_type, Exception):
-                error: BaseException = _build(candidate_type, message)
-                break
-        else:
-            error = RemoteError(message)
-        error.__cause__ = None
-        error.add_note(str(type_name)[:200])
-    except (codec.CodecError, TypeError, ValueError, AttributeError) as problem:
+        names, message = calls.decode_failure(frame[1:])
+    except codec.CodecError as problem:
         return Violation(f"a frame that is not an exception: {problem}")
+    error = _exception(names, message)
+    error.add_note(names[0])
     return Unloadable("raised", _describe(error)) if kind == calls.UNLOADED else error
+
+
+def _exception(names: list[str], message: str) -> BaseException:
+    if "Exception" not in names:
+        return RemoteInterrupt(message)
+    for name in names:
+        kind = getattr(builtins, name, None) if name.isascii() else None
+        if isinstance(kind, type) and issubclass(kind, Exception):
+            # Raised in the test these would only end its loop: all(map(candidate, …)) would hold.
+            if issubclass(kind, (StopIteration, StopAsyncIteration)):
+                return RuntimeError(f"the solution raised {name}: {message}")
+            return _build(kind, message)
+    return RemoteError(message)
 
 
 def _build(kind: type[Exception], message: str) -> Exception:
@@ -192,8 +251,12 @@ class Test:
             self._code = compile(tree, "<test>", "exec")
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise BrokenTest(f"the test does not compile: {error}") from None
+        if len(entry_point.encode("utf-8", "replace")) > calls.MAX_NAME_BYTES:
+            raise BrokenTest("the entry point's name is too long")
         known = {*dir(builtins), *self._names_of_prompt(), entry_point, "__name__"}
-        self.unresolved = sorted(_free_names(tree) - known)
+        free = _free_names(symtable.symtable(source, "<test>", "exec")) - known
+        others = _used_otherwise(tree)
+        self._functions, self._values = sorted(free - others), sorted(free & others)
 
     def _names_of_prompt(self) -> set[str]:
         return set(self._namespace())
@@ -207,15 +270,26 @@ class Test:
                 exec(self._prompt, namespace)  # the data set's own text, inside the sandbox
         return namespace
 
-    def run(self, proxy: Proxy) -> None:
+    def run(self, connection: Connection) -> None:
         random.seed(0)
         namespace = self._namespace()
-        namespace[self.entry_point] = proxy
-        exec(self._code, namespace)
-        check = namespace.get("check")
-        if not callable(check):
-            raise BrokenTest("the test defines no check(candidate)")
-        check(proxy)
+        try:
+            for name in self._functions:
+                namespace[name] = Proxy(connection, name)
+            for name in self._values:
+                with contextlib.suppress(NameError):  # the test will meet it
+                    namespace[name] = connection.global_value(name)
+            proxy = namespace[self.entry_point] = Proxy(connection, self.entry_point)
+            exec(self._code, namespace)
+            check = namespace.get("check")
+            if not callable(check):
+                raise BrokenTest("the test defines no check(candidate)")
+            check(proxy)
+        except AssertionError as error:
+            error.args = (_text(error),)  # now: its text may need the test's names
+            raise
+        finally:
+            namespace.clear()  # its functions hold it, and it may hold large results
 
 
 def _compile_prompt(prompt: str) -> types.CodeType | None:
@@ -227,50 +301,61 @@ def _compile_prompt(prompt: str) -> types.CodeType | None:
     return None
 
 
-def _free_names(tree: ast.Module) -> set[str]:
-    """Names that the test reads and nowhere binds (an over-approximation of binding: any binding anywhere counts)."""
+def _free_names(table: symtable.SymbolTable) -> set[str]:
+    """Global names that the test reads and nowhere binds."""
     read: set[str] = set()
     bound: set[str] = set()
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name, ctx=ast.Load()):
-                read.add(name)
-            case ast.Name(id=name) | ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
-                bound.add(name)
-            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.AsyncFunctionDef(name=name):
-                bound.add(name)
-            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-                bound.update((alias.asname or alias.name).split(".")[0] for alias in aliases)
+    tables = [table]
+    while tables:
+        scope = tables.pop()
+        tables += scope.get_children()
+        for symbol in scope.get_symbols():
+            if scope is table or symbol.is_global():
+                if symbol.is_assigned() or symbol.is_imported():
+                    bound.add(symbol.get_name())
+                elif symbol.is_referenced():
+                    read.add(symbol.get_name())
     return read - bound
+
+
+def _used_otherwise(tree: ast.Module) -> set[str]:
+    """Names that the test reads other than to call them."""
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    return {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and id(node) not in called
+    }
 
 
 def judge_one(test: Test, fd: int, *, timed: bool = False) -> dict[str, Any]:
     """Run the test against the candidate on `fd`; what came of it, as the warden reports it to the host."""
-    proxy = Proxy(fd, test.entry_point, timed=timed)
-    outcome, detail = _outcome(test, proxy)
+    connection = Connection(fd, test.entry_point, timed=timed)
+    outcome, detail = _outcome(test, connection)
     report = {
         "outcome": outcome,
-        "error": detail.get("error", ""),
+        "error": detail.get("error", "")[: codec.MAX_TYPE_NAME],
         "message": detail.get("message", "")[:MAX_MESSAGE],
-        "calls": proxy.count,
+        "calls": connection.count,
     }
-    if proxy.digest:
+    if connection.digest:
         report |= {
-            "recorded": proxy.digest.recorded,
-            "calls_digest": proxy.digest.calls(),
-            "results_digest": proxy.digest.results(),
+            "recorded": connection.digest.recorded,
+            "calls_digest": connection.digest.calls(),
+            "results_digest": connection.digest.results(),
         }
+    connection.raised = connection.fatal = None  # with their tracebacks they hold all that the test held
     return report
 
 
-def _outcome(test: Test, proxy: Proxy) -> tuple[str, dict[str, str]]:  # one per outcome
+def _outcome(test: Test, connection: Connection) -> tuple[str, dict[str, str]]:  # one per outcome
     try:
         try:
-            test.run(proxy)
-        except Exception:
-            if not proxy.fatal:
+            test.run(connection)
+        except BaseException:
+            if not connection.fatal:
                 raise
-        proxy.finish()  # raises what was fatal, too
+        connection.finish()  # raises what was fatal, too
     except Unloadable as error:
         return error.outcome, error.detail
     except Violation as error:
@@ -284,7 +369,7 @@ def _outcome(test: Test, proxy: Proxy) -> tuple[str, dict[str, str]]:  # one per
     except BrokenTest as error:
         return "broken_test", {"message": str(error)}
     except BaseException as error:  # whatever the test lets out is its judgement
-        if error is proxy.raised:
+        if error is connection.raised:
             return "raised", _describe(error)
         if isinstance(error, AssertionError):
             return "assertion", _describe(error)
@@ -292,13 +377,17 @@ def _outcome(test: Test, proxy: Proxy) -> tuple[str, dict[str, str]]:  # one per
     return "passed", {}
 
 
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:MAX_MESSAGE]
+    except Exception:
+        return "(its text cannot be had)"
+
+
 def _describe(error: BaseException) -> dict[str, str]:
     notes = getattr(error, "__notes__", None)
-    name = notes[0] if notes else type(error).__name__
-    try:
-        text = str(error)
-    except Exception:
-        text = "(its text cannot be had)"
+    name = str(notes[0]) if notes else type(error).__name__
+    text = _text(error)
     return {"error": name, "message": f"{name}: {text}" if text else name}
 
 
@@ -313,7 +402,7 @@ def main() -> None:
     except BrokenTest as error:
         _reply({"broken": str(error)})
         return
-    _reply({"unresolved": test.unresolved})
+    _reply({})
     control = socket.socket(fileno=CONTROL_FD)
     while True:
         message, fds, _, _ = socket.recv_fds(control, 1, 1)

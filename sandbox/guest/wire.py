@@ -18,6 +18,10 @@ class FrameError(Exception):
     """The other side announced a longer frame than allowed, or ended in the middle of one."""
 
 
+class FrameCut(FrameError):
+    """The stream ended inside a frame."""
+
+
 def write_all(fd: int, data: bytes) -> None:
     written = os.write(fd, data)
     while written < len(data):
@@ -48,18 +52,18 @@ class Stream:
         if end > self._limit + HEADER_BYTES:
             raise FrameError("frame too long")
         if len(data) < end:
-            parts, size = [data], len(data)
-            while size < end:
-                parts.append(self._more())
-                size += len(parts[-1])
-            data = b"".join(parts)
+            # One buffer: a sender that drips bytes cannot make a long list of tiny pieces of it.
+            buffer = bytearray(data)
+            while len(buffer) < end:
+                buffer += self._more()
+            data = bytes(buffer)
         self._rest = data[end:]
         return data[HEADER_BYTES:end]
 
     def _more(self) -> bytes:
         data = os.read(self.fd, 1 << 20)
         if not data:
-            raise FrameError("stream ended inside a frame")
+            raise FrameCut("stream ended inside a frame")
         return data
 
 

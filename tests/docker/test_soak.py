@@ -1,4 +1,4 @@
-"""A short soak test: over 3,000 mixed runs nothing leaks and every verdict is right. `make bench-soak` looks at times."""
+"""A short soak test: over 3,000 mixed runs nothing leaks and every verdict is right. Times: `make bench-soak`."""
 
 from __future__ import annotations
 

@@ -545,6 +545,43 @@ def helper(x):
 def f(x):
     return 2 * x
 """,
+        Integrity.STRONG,
+    ),
+    "a test that uses a module of the solution": (
+        """\
+def check(candidate):
+    assert candidate(4) == math.sqrt(16)
+""",
+        """\
+import math
+def f(x):
+    return x
+""",
+        Integrity.STRONG,
+    ),
+    "a test that passes a type": (
+        """\
+def check(candidate):
+    assert candidate([1, 'a', 2], str) == [1, 2]
+""",
+        """\
+def f(x, kind):
+    return [y for y in x if not isinstance(y, kind)]
+""",
+        Integrity.STRONG,
+    ),
+    "a test that passes objects of a class that only the solution defines": (
+        """\
+def check(candidate):
+    assert candidate([Pair(1, 2)]) == 3
+""",
+        """\
+class Pair:
+    def __init__(self, a, b):
+        self.a, self.b = a, b
+def f(x):
+    return x[0].a + x[0].b
+""",
         Integrity.WEAK,
     ),
 }

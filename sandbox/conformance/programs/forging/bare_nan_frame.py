@@ -8,4 +8,4 @@ import os
 
 
 def f(x):
-    os.write(4, b"\0\0\0\x08R\0\0\0\x03NaN")
+    os.write(3, b"\0\0\0\x08R\0\0\0\x03NaN")

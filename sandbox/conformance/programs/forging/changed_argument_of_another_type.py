@@ -11,4 +11,4 @@ import os
 def f(items):
     value, changed = b"null", b'[[0,{"dict":[1,2]}],[-1,[1,2,3]],[7,[1]]]'
     payload = b"R" + len(value).to_bytes(4, "big") + value + changed
-    os.write(4, len(payload).to_bytes(4, "big") + payload)
+    os.write(3, len(payload).to_bytes(4, "big") + payload)

@@ -2,7 +2,9 @@
 # line = "forged result frames on every fd"
 # expect = ["WRONG"]
 # [proof]
-# output = "attack: wrote reports to the control socket"
+# output = "attack: (wrote reports to the|there is no) control socket"
+# [timed]
+# expect = "untimed"
 # ///
 import json
 import os
@@ -11,6 +13,9 @@ report = json.dumps({"outcome": "passed", "calls": 2, "recorded": 2, "results_di
 
 
 def f(x):
-    os.write(3, len(report).to_bytes(4, "big") + report)
-    print("attack: wrote reports to the control socket", flush=True)
+    try:
+        os.write(4, len(report).to_bytes(4, "big") + report)
+        print("attack: wrote reports to the control socket", flush=True)
+    except OSError:
+        print("attack: there is no control socket", flush=True)
     return x

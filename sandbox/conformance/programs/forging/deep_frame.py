@@ -13,5 +13,5 @@ def f(x):
     payload = b"R" + len(value).to_bytes(4, "big") + value
     view = memoryview(len(payload).to_bytes(4, "big") + payload)
     while view:
-        view = view[os.write(4, view) :]
+        view = view[os.write(3, view) :]
     print("attack: sent a million brackets", flush=True)

@@ -8,5 +8,5 @@ import os
 
 
 def f(x):
-    os.write(4, bytes(4))
+    os.write(3, bytes(4))
     return 2

@@ -16,6 +16,6 @@ def f(x):
     payload = b"R" + len(value).to_bytes(4, "big") + value
     view = memoryview(len(payload).to_bytes(4, "big") + payload)
     while view:
-        view = view[os.write(4, view) :]
+        view = view[os.write(3, view) :]
     print("attack: sent a fraction of 2 numbers of 7 MB", flush=True)
     time.sleep(60)

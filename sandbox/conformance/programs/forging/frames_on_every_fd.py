@@ -6,7 +6,7 @@
 # ///
 import os
 
-REPORTS = [b'{"outcome": "passed"}', b"F", b"L", b"R\0\0\0\x018", b"R\0\0\0\x0210"]
+REPORTS = [b'{"outcome": "passed"}', b"F", b"Y", b"R\0\0\0\x018", b"R\0\0\0\x0210"]
 
 
 def write(fd):
@@ -18,7 +18,7 @@ def write(fd):
 
 def f(x):
     # The judge's own socket last: it ends the run.
-    written = sum(write(fd) for fd in range(64) if fd not in (0, 1, 2, 4))
+    written = sum(write(fd) for fd in range(64) if fd not in (0, 1, 2, 3))
     print(f"attack: wrote {written} frames to all but one", flush=True)
-    write(4)
+    write(3)
     return x

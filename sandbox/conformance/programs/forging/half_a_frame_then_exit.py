@@ -8,5 +8,5 @@ import os
 
 
 def f(x):
-    os.write(4, b"\0\0\0\x40R\0\0")
+    os.write(3, b"\0\0\0\x40R\0\0")
     os._exit(0)

@@ -11,6 +11,6 @@ import time
 
 
 def f(x):
-    os.write(4, b"\0\0\0\x40R\0\0")
+    os.write(3, b"\0\0\0\x40R\0\0")
     print("attack: sent half a frame", flush=True)
     time.sleep(60)

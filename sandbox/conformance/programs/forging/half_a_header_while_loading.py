@@ -9,6 +9,6 @@
 import os
 import time
 
-os.write(4, b"\0\0")
+os.write(3, b"\0\0")
 print("attack: sent half a header", flush=True)
 time.sleep(60)

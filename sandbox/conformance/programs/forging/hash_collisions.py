@@ -17,6 +17,6 @@ def f(x):
     payload = b"R" + len(value).to_bytes(4, "big") + value
     view = memoryview(len(payload).to_bytes(4, "big") + payload)
     while view:
-        view = view[os.write(4, view) :]
+        view = view[os.write(3, view) :]
     print(f"attack: sent {count} keys of one hash", flush=True)
     time.sleep(60)

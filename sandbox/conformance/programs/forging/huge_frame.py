@@ -8,5 +8,5 @@ import os
 
 
 def f(x):
-    os.write(4, b"\xff\xff\xff\xff" + b"R" * 60_000)
+    os.write(3, b"\xff\xff\xff\xff" + b"R" * 60_000)
     return 2

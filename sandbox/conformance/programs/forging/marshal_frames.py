@@ -13,4 +13,4 @@ def f(x):
     print("attack: sends marshalled code", flush=True)
     data = marshal.dumps(f.__code__)
     payload = b"R" + len(data).to_bytes(4, "big") + data
-    os.write(4, len(payload).to_bytes(4, "big") + payload)
+    os.write(3, len(payload).to_bytes(4, "big") + payload)

@@ -18,4 +18,4 @@ def f(x):
     print("attack: sends a pickle", flush=True)
     data = pickle.dumps(Payload())
     payload = b"R" + len(data).to_bytes(4, "big") + data
-    os.write(4, len(payload).to_bytes(4, "big") + payload)
+    os.write(3, len(payload).to_bytes(4, "big") + payload)

@@ -16,8 +16,8 @@ def result(text):
     return frame(b"R" + len(text).to_bytes(4, "big") + text)
 
 
-# "Loaded", both answers and the farewell, before a single call was made.
+# Both answers and the farewell, before a single call was made.
 print("attack: answers both calls while loading", flush=True)
-os.write(4, frame(b"L") + result(b"8") + result(b"10") + frame(b"F"))
+os.write(3, result(b"8") + result(b"10") + frame(b"F"))
 while True:
     pass

@@ -9,7 +9,7 @@ import os
 
 print("attack: a result instead of the greeting", flush=True)
 value = b"R\0\0\0\x018"
-os.write(4, len(value).to_bytes(4, "big") + value)
+os.write(3, len(value).to_bytes(4, "big") + value)
 
 
 def f(x):

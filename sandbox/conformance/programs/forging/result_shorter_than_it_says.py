@@ -9,4 +9,4 @@ import os
 
 def f(x):
     payload = b"R\xff\xff\xff\xff8"
-    os.write(4, len(payload).to_bytes(4, "big") + payload)
+    os.write(3, len(payload).to_bytes(4, "big") + payload)

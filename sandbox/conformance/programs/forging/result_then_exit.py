@@ -12,5 +12,5 @@ def f(x):
     if x == 4:
         return 8
     print("attack: answered, then left", flush=True)
-    os.write(4, b"\0\0\0\x07R\0\0\0\x0210")
+    os.write(3, b"\0\0\0\x07R\0\0\0\x0210")
     os._exit(0)

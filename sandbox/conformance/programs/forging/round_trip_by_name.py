@@ -20,7 +20,7 @@ class Thing:
 def f(x):
     if callable(globals().get("check")):
         print("attack: runs in one process with the test", flush=True)
-        os.write(4, len(REPORT).to_bytes(4, "big") + REPORT)
+        os.write(3, len(REPORT).to_bytes(4, "big") + REPORT)
         os._exit(0)
     print("attack: returned a value that cannot go back", flush=True)
     return Thing()

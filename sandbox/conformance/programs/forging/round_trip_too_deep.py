@@ -16,7 +16,7 @@ REPORT = json.dumps({"outcome": "passed", "calls": 2}).encode()
 def f(x):
     if callable(globals().get("check")):
         print("attack: runs in one process with the test", flush=True)
-        os.write(4, len(REPORT).to_bytes(4, "big") + REPORT)
+        os.write(3, len(REPORT).to_bytes(4, "big") + REPORT)
         os._exit(0)
     a = 8
     for _ in range(199):

@@ -12,7 +12,7 @@ import time
 # An answer that is there before the question is a violation; one that comes after it is the answer, and wrong.
 def late():
     for _ in range(2_000):
-        os.write(4, b"\0\0\0\x06R\0\0\0\x018")
+        os.write(3, b"\0\0\0\x06R\0\0\0\x018")
 
 
 def f(x):

@@ -11,7 +11,7 @@ import sys
 
 def trace(frame, event, argument):
     name = frame.f_globals.get("__name__", "")
-    if name.startswith("guest") and frame.f_code.co_name == "_answer" and "value" in frame.f_locals:
+    if name.startswith("guest") and frame.f_code.co_name == "answer" and "value" in frame.f_locals:
         frame.f_locals["value"] = b"8"
         ctypes.pythonapi.PyFrame_LocalsToFast(ctypes.py_object(frame), ctypes.c_int(0))
         os.write(1, f"attack: changed a value of {name}\n".encode())

@@ -9,4 +9,4 @@ import os
 
 def f(x):
     for payload in (b"P", b"V", b"passed"):
-        os.write(4, len(payload).to_bytes(4, "big") + payload)
+        os.write(3, len(payload).to_bytes(4, "big") + payload)

@@ -9,7 +9,7 @@ import socket
 import sys
 
 # Descriptors in flight land in the receiver, if it takes them: its table would fill up.
-end = socket.socket(fileno=4)
+end = socket.socket(fileno=3)
 files = [os.open("/dev/null", os.O_RDONLY) for _ in range(40)]
 
 
