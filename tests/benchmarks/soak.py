@@ -86,8 +86,8 @@ def soak(
     begin, children = time.monotonic(), _children()
 
     def jobs() -> Iterator[Job]:
-        for number in range(runs):
-            expected.append(kind_of(number, seed, mix))
+        for which in range(runs):
+            expected.append(kind_of(which, seed, mix))
             yield expected[-1].job
 
     client = connect()
