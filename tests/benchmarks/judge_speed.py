@@ -1,4 +1,4 @@
-"""What a judged call costs: `python -m tests.tools.judge_speed`. Best of several rounds, µs.
+"""What a judged call costs: `python -m tests.benchmarks.judge_speed`. Best of several rounds, µs.
 
 The function under test is ours, so no sandbox is needed; judge and candidate are two processes, as in the container.
 """

@@ -1,4 +1,4 @@
-"""Runs per second of a trivial solution: `python -m tests.tools.throughput [RUNS]`."""
+"""Runs per second of a trivial solution: `python -m tests.benchmarks.throughput [RUNS]`."""
 
 from __future__ import annotations
 

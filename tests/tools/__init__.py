@@ -1,1 +1,0 @@
-"""Measurements that anyone can repeat; figures in docs/experiments.md come from here."""
