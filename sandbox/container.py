@@ -33,8 +33,6 @@ SLOTS = 8  # candidates that one container can have in flight: the others while 
 CONTAINER_OVERHEAD_BYTES = 768 * MIB  # warden, zygote and judge beside one candidate
 PIDS_OVERHEAD = 40  # warden, zygote, judges at work and idle
 SCRATCH_INODES = 1_024
-# Ours go before others when the host's memory runs out, and no process in the container can lower its score below it.
-OOM_SCORE = 500
 PAGE_BYTES = 4_096
 
 CAP_KILL, CAP_SETGID, CAP_SETUID = 5, 6, 7
@@ -101,7 +99,6 @@ def create_options(spec: ContainerSpec, uids: Sequence[int]) -> dict[str, Any]:
         "stdin_open": True,
         "auto_remove": True,
         "stop_signal": "SIGKILL",
-        "oom_score_adj": OOM_SCORE,
         "network_mode": "none",
         "ipc_mode": "none",
         "read_only": True,

@@ -63,7 +63,16 @@ def check(candidate):
         _DOUBLE,
     ),
     Task(
-        "sum",  # some ten milliseconds of work, for what is timed
+        "sum",  # about a millisecond of work, for what is timed
+        """\
+def check(candidate):
+    for n in (4_000, 4_001, 4_002):
+        assert candidate(n) == sum(i * i % 7 for i in range(n))
+""",
+        _SUM,
+    ),
+    Task(
+        "long_sum",  # some ten milliseconds of work, for what is timed
         """\
 def check(candidate):
     for n in (40_000, 40_001, 40_002):

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import resource
 
-# Fixed numbers, so that a child need not look for them. The zygote's own socket is the highest.
+# Fixed numbers, so that a child need not look for them.
 FIRST_FD = 3
+JUDGE_UID = 10_001
 MAX_FILES = 64  # the zygote's own descriptors stay below this
 
 
@@ -26,8 +27,6 @@ def prepare(message: bytes) -> None:
     global lenient  # noqa: PLW0603  # once, at the zygote's start; its children inherit it
     settings = json.loads(message)
     lenient = settings["gvisor"]
-    with open("/proc/self/oom_score_adj", "w") as stream:
-        stream.write(str(settings["oom_score_adj"]))
     limits = settings["limits"]
     for name, value in (
         (resource.RLIMIT_CORE, 0),
@@ -76,6 +75,12 @@ def become(uid: int, cpu_seconds: int, processes: int, open_files: int) -> None:
     lower(resource.RLIMIT_CPU, cpu_seconds)
     lower(resource.RLIMIT_NPROC, processes)
     lower(resource.RLIMIT_NOFILE, open_files)
+    if uid != JUDGE_UID:
+        # First in line for the out-of-memory killer. Our own processes keep 0: a candidate can get back there by an
+        # exec, and is then larger than any of them.
+        fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+        os.write(fd, b"1000")
+        os.close(fd)
     os.setsid()
     os.setresuid(uid, uid, uid)
     if os.getresuid() != (uid, uid, uid):

@@ -617,7 +617,7 @@ def main() -> None:
     limits, uid = settings["limits"], settings["uid"]
 
     def work() -> dict[str, str]:
-        own = {"limits": limits, "gid": uid, "oom_score_adj": 1_000, "gvisor": False}
+        own = {"limits": limits, "gid": uid, "gvisor": False}
         lockdown.prepare(json.dumps(own).encode("ascii"))
         lockdown.become(uid, int(limits["cpu_seconds"]) + 2, limits["processes"], limits["open_files"])
         return run(limits, "/scratch/0") | foreign_calls()

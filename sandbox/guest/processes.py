@@ -16,16 +16,14 @@ from typing import Any
 from . import wire
 from . import zygote as zygote_module
 from .candidate import PROBE, TIMED
+from .lockdown import JUDGE_UID
 from .slots import Slot
 from .zygote import ANSWER, REAP, REQUEST, SPAWN
 
-JUDGE_UID = 10_001
 HEAD_BYTES = 2_048  # of the candidate's output, kept for people
 PIPE_READ = 1 << 16
 JUDGE_LIMITS = {"memory_bytes": 1 << 30, "file_bytes": 0, "open_files": 64, "processes": 64, "cpu_seconds": 1 << 30}
 JUDGE_START_MS = 10_000
-# Who goes first when memory runs out. The candidates' zygote hands its own score on; it is smaller than any of them.
-OOM_SCORES = {"candidates": 1_000, "judges": 500}
 IDLE_JUDGES = 12  # kept for tests that may come again
 
 _now = time.monotonic_ns
@@ -64,7 +62,7 @@ class Zygote:
             env=environment,
         )
         theirs.close()
-        settings = {"limits": limits, "gid": gid, "oom_score_adj": OOM_SCORES[kind], "gvisor": gvisor}
+        settings = {"limits": limits, "gid": gid, "gvisor": gvisor}
         self._socket.send(json.dumps(settings).encode("ascii"))
 
     def _ask(self, request: bytes, fds: list[int]) -> tuple[int, int, int]:

@@ -27,7 +27,8 @@ from typing import Any
 from . import wire
 from .candidate import JUDGED, PROBE, TIMED, WEAK
 from .limits import OutOfMemory, self_check
-from .processes import JUDGE_LIMITS, JUDGE_UID, Broken, BrokenTest, Candidate, Judges, Zygote
+from .lockdown import JUDGE_UID
+from .processes import JUDGE_LIMITS, Broken, BrokenTest, Candidate, Judges, Zygote
 from .run import Run
 from .slots import Census, Slot, clean
 from .stopwatch import Stopwatch

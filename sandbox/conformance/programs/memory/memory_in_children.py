@@ -1,6 +1,6 @@
 # /// attack
 # line = "memory in children"
-# expect = ["PASSED", "MEMORY", "TIMEOUT_WALL"]
+# expect = ["PASSED", "MEMORY", "TIMEOUT_WALL", "TIMEOUT_CPU"]
 # [proof]
 # output = "attack: 8 children take 300 MiB each"
 # ///

@@ -3,17 +3,18 @@
 # expect = ["PASSED"]
 # prelude = true
 # [proof]
-# output = "refused: its own oom_score_adj (.|\\n)*(refused|REACHED): after exec"
+# output = "refused: its own oom_score_adj (.|\\n)*(refused|no use): after exec"
 # ///
 import subprocess
 import sys
 
-# After an exec a process owns its /proc files again.
+# After an exec a process owns its /proc files again. It may then be as safe from the out-of-memory killer as our own
+# processes, which are smaller and go after it; neighbours in flight may go first, and are run again.
 CHILD = """
 try:
     with open("/proc/self/oom_score_adj", "w") as stream:
         stream.write("0")
-    print("REACHED: after exec: oom_score_adj", open("/proc/self/oom_score_adj").read())
+    print("no use: after exec: oom_score_adj", open("/proc/self/oom_score_adj").read())
 except OSError as error:
     print("refused: after exec:", error)
 """

@@ -1,7 +1,7 @@
 # /// attack
 # line = "answers cached across repetitions"
 # expect = ["PASSED"]
-# task = "sum"
+# task = "long_sum"
 # [proof]
 # output = "attack: remembers in a file"
 # [timed]

@@ -1,7 +1,7 @@
 # /// attack
 # line = "answers cached across repetitions"
 # expect = ["PASSED"]
-# task = "sum"
+# task = "long_sum"
 # [proof]
 # output = "attack: keeps the digest of the judged run"
 # [timed]

@@ -1,7 +1,7 @@
 # /// attack
 # line = "reads the loop count"
 # expect = ["PASSED"]
-# task = "sum"
+# task = "long_sum"
 # [proof]
 # output = "attack: answers the warden by itself"
 # [timed]

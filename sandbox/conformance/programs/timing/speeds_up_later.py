@@ -1,7 +1,7 @@
 # /// attack
 # line = "notices warm-up and slows or speeds later"
 # expect = ["PASSED"]
-# task = "sum"
+# task = "long_sum"
 # [proof]
 # output = "attack: counts its loads"
 # [timed]
