@@ -124,12 +124,12 @@ class Sandbox:
                     pending.append(future)
                     unfinished += 1
                     future.add_done_callback(lambda _: finished.put(None))
-                if not pending:
+                if not pending and source is None:
                     return
-                if pending[0].done():
+                if pending and pending[0].done():
                     yield pending.popleft().result()
                     continue
-                finished.get()
+                finished.get()  # a result further on, maybe: then there is room for another job
                 unfinished -= 1
         finally:
             self._drop(pending)
@@ -158,9 +158,9 @@ class Sandbox:
                     unfinished += 1
                     future.add_done_callback(one_less)
                     pending.append(future)
-                if not pending:
+                if not pending and source is None:
                     return
-                if pending[0].done():
+                if pending and pending[0].done():
                     yield pending.popleft().result()
                     continue
                 room.clear()

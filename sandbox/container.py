@@ -33,7 +33,7 @@ SLOTS = 8  # candidates that one container can have in flight: the others while 
 CONTAINER_OVERHEAD_BYTES = 768 * MIB  # warden, zygote and judge beside one candidate
 PIDS_OVERHEAD = 40  # warden, zygote, judges at work and idle
 SCRATCH_INODES = 1_024
-# Ours go before others when the host's memory runs out; and no process in the container can lower its own score below it.
+# Ours go before others when the host's memory runs out, and no process in the container can lower its score below it.
 OOM_SCORE = 500
 PAGE_BYTES = 4_096
 
@@ -94,7 +94,7 @@ def create_options(spec: ContainerSpec, uids: Sequence[int]) -> dict[str, Any]:
         for index, uid in enumerate(uids)
     }
     if spec.gvisor:
-        scratches["/tmp"] = "ro,nosuid,nodev,noexec,size=4096,mode=0555"  # else it puts a writable one there
+        scratches["/tmp"] = "ro,nosuid,nodev,noexec,size=4096,mode=0555"  # noqa: S108  # else there is a writable one
     return {
         "image": spec.image,
         "user": "0:0",

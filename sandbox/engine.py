@@ -196,7 +196,7 @@ def daemon_command(config: EngineConfig, *, group: int | None = None) -> list[st
 
 
 def daemon_settings(config: EngineConfig, runsc: str | None, present: str = "") -> dict[str, Any]:
-    """Our daemon's settings file: the machine's own (`present`, its text), and gVisor as a runtime where it is installed.
+    """Our daemon's settings file: the machine's own (`present`, its text), and gVisor as a runtime where there is one.
 
     Raises EngineError if the machine's own cannot be read.
     """

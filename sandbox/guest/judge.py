@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import random
+import select
 import socket
 import symtable
 import sys
@@ -23,7 +24,7 @@ import types
 from collections import deque
 from typing import Any
 
-from . import calls, codec, wire
+from . import calls, clocks, codec, wire
 
 CONTROL_FD = 3
 MAX_MESSAGE = calls.MAX_MESSAGE
@@ -64,19 +65,24 @@ class RemoteInterrupt(BaseException):
     """An exception of the solution that is no Exception (KeyboardInterrupt, say): no `except Exception` takes it."""
 
 
+NOT_LOADED = (calls.SYNTAX, calls.UNLOADED, calls.EXITED)
 OF_THE_SOLUTION = (Exception, RemoteInterrupt)
 
 
 class Connection:
     """The judge's end of one candidate: a question, an answer."""
 
-    def __init__(self, fd: int, entry_point: str, *, timed: bool = False) -> None:
+    def __init__(self, fd: int, entry_point: str, *, timed_pid: int = 0) -> None:
         self._stream, self._entry_point = wire.Stream(fd, calls.MAX_FRAME_BYTES), entry_point
+        self._early = select.poll()
+        self._early.register(fd, select.POLLIN)
+        self._timed_pid = timed_pid
+        self.cpu_ns = self.call_bytes = 0  # the candidate's, in calls that returned; only where it is to be timed
         self.count = 0  # calls made
         self._answered = False
         # What ends the run whatever the test makes of it: a bare `except:` in it must not hide a violation.
         self.fatal: BaseException | None = None
-        self.digest = calls.CallDigest() if timed else None
+        self.digest = calls.CallDigest() if timed_pid else None
         self.raised: BaseException | None = None  # by the solution, last
         self._made_objects = False  # something that only the solution defines has given the test an opaque value
 
@@ -85,7 +91,11 @@ class Connection:
             raise self.fatal
         call = self._encode(name, args, kwargs)
         self.count += 1
+        before = clocks.cpu_ns(self._timed_pid) if self._timed_pid else 0
         value, changed, result = self._ask(call)
+        if self._timed_pid:
+            self.cpu_ns += clocks.cpu_ns(self._timed_pid) - before
+            self.call_bytes += len(call) + len(value)
         try:
             for index, contents in calls.decode_changes(changed, len(args)) if changed else ():
                 _replace_contents(args[index], contents)
@@ -156,10 +166,11 @@ class Connection:
         return failure(frame)
 
     def _exchange(self, question: bytes) -> bytes:
-        """Send a frame and wait for the one that answers it. Frames that came unasked are taken for answers too, so
-        that the last one, which `finish` waits for, is never where it should be."""
+        """Send a frame and wait for the one that answers it. Nothing may be there before, but word that the program
+        did not load."""
         if self.fatal:
             raise self.fatal
+        early = self._stream.pending or bool(self._early.poll(0))
         try:
             # A candidate that did not load has sent why and may be gone.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -173,6 +184,8 @@ class Connection:
             frame = None
         if frame is None:
             raise self._end(Gone())
+        if early and (self._answered or frame[:1] not in NOT_LOADED):
+            raise self._end(Violation("spoke before it was asked"))
         return frame
 
     def _end(self, error: BaseException) -> BaseException:
@@ -328,9 +341,12 @@ def _used_otherwise(tree: ast.Module) -> set[str]:
     }
 
 
-def judge_one(test: Test, fd: int, *, timed: bool = False) -> dict[str, Any]:
-    """Run the test against the candidate on `fd`; what came of it, as the warden reports it to the host."""
-    connection = Connection(fd, test.entry_point, timed=timed)
+def judge_one(test: Test, fd: int, *, timed_pid: int = 0) -> dict[str, Any]:
+    """Run the test against the candidate on `fd`; what came of it, as the warden reports it to the host.
+
+    timed_pid: the candidate's, where it is to be timed afterwards.
+    """
+    connection = Connection(fd, test.entry_point, timed_pid=timed_pid)
     outcome, detail = _outcome(test, connection)
     report = {
         "outcome": outcome,
@@ -343,6 +359,8 @@ def judge_one(test: Test, fd: int, *, timed: bool = False) -> dict[str, Any]:
             "recorded": connection.digest.recorded,
             "calls_digest": connection.digest.calls(),
             "results_digest": connection.digest.results(),
+            "judged_cpu_ns": connection.cpu_ns,
+            "call_bytes": connection.call_bytes,
         }
     connection.raised = connection.fatal = None  # with their tracebacks they hold all that the test held
     return report
@@ -405,11 +423,11 @@ def main() -> None:
     _reply({})
     control = socket.socket(fileno=CONTROL_FD)
     while True:
-        message, fds, _, _ = socket.recv_fds(control, 1, 1)
+        message, fds, _, _ = socket.recv_fds(control, 8, 1)
         if not message:
             return
         try:
-            report = judge_one(test, fds[0], timed=message == b"T")
+            report = judge_one(test, fds[0], timed_pid=int.from_bytes(message, "big"))
         finally:
             os.close(fds[0])
         _reply(report)

@@ -6,7 +6,6 @@ import os
 import sys
 from typing import Any
 
-
 _PR_GET_NO_NEW_PRIVS = 39
 
 

@@ -116,10 +116,10 @@ class Judge:
         self.broken = hello.get("broken", "")
         self.unresolved = hello.get("unresolved", [])
 
-    def judge(self, calls_fd: int, *, timed: bool) -> None:
-        """Hand it a candidate's calls socket. Its report will come on `socket`."""
+    def judge(self, calls_fd: int, timed_pid: int) -> None:
+        """Hand it a candidate's calls socket, and its pid where it is timed. Its report will come on `socket`."""
         try:
-            socket.send_fds(self.socket, [b"T" if timed else b"J"], [calls_fd])
+            socket.send_fds(self.socket, [timed_pid.to_bytes(8, "big")], [calls_fd])
         except OSError as error:
             raise Broken(f"the judge is gone: {error}") from error
 

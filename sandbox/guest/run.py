@@ -52,7 +52,7 @@ class Run:
         self._next_census = candidate.started + CENSUS_AFTER_NS
         self._others_cpu = 0  # of processes that the candidate started and that still live
         if not weak:
-            judge.judge(candidate.calls.fileno(), timed=candidate.control is not None)
+            judge.judge(candidate.calls.fileno(), candidate.pid if candidate.control else 0)
             candidate.calls.close()
 
     def descriptors(self) -> list[int]:
@@ -141,6 +141,9 @@ class Run:
         before = cpu_ns(candidate.pid)
         # A process that dies closes its sockets a moment before it is a zombie: without the wait, how it died is lost.
         ended_itself = candidate.has_ended(DYING_MS if self.outcome == "gone" else 0)
+        if ended_itself and self.outcome == "passed":
+            # It stays until it is killed: whoever gave the last answers, a child say, it was not the candidate.
+            self.report = {"outcome": "exited", "message": "the process ended before the test did"}
         status, used, peak = candidate.end()
         signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         return {

@@ -103,7 +103,7 @@ class Census:
 
     @staticmethod
     def of_uid(uid: int, known: set[int]) -> list[int]:
-        """Live processes of that uid, other than the known ones."""
+        """Processes of that uid, zombies included, other than the known ones."""
         found = []
         for name in os.listdir("/proc"):
             if name.isdigit() and int(name) not in known and _uid(name) == uid:
@@ -122,8 +122,6 @@ def _uid(pid: str) -> int:
     try:
         with open(f"/proc/{pid}/status", "rb") as stream:
             for line in stream:
-                if line.startswith(b"State:") and line.split()[1] == b"Z":
-                    return -1
                 if line.startswith(b"Uid:"):
                     return int(line.split()[1])
     except (OSError, ValueError):

@@ -41,6 +41,11 @@ class Stream:
     def __init__(self, fd: int, limit: int = MAX_FRAME_BYTES) -> None:
         self.fd, self._limit, self._rest = fd, limit, b""
 
+    @property
+    def pending(self) -> bool:
+        """Whether bytes of a next frame have come already."""
+        return bool(self._rest)
+
     def receive(self) -> bytes | None:
         """The next frame's payload, or None when the stream ended between frames. Raises FrameError, OSError."""
         data = self._rest or os.read(self.fd, AT_ONCE_BYTES)

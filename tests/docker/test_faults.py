@@ -175,3 +175,15 @@ def test_jobs_are_read_as_needed_and_results_come_in_order():
         assert len(read) < 100
         results.close()
         assert sandbox.run(Job(QUICK, TEST, "f")).verdict is Verdict.PASSED
+
+
+def test_every_job_has_its_result_however_many_there_are():
+    """More jobs than are handed out at a time, slow readers included: none is left out."""
+    jobs = [Job(f"def f(x):\n    return {number % 3 and 8}\n", TEST, "f") for number in range(500)]
+    with Sandbox(cores=[0]) as sandbox:
+        verdicts = []
+        for run in sandbox.run_many(iter(jobs)):
+            verdicts.append(run.verdict)
+            if len(verdicts) % 50 == 0:
+                time.sleep(0.3)  # all that is handed out finishes meanwhile
+    assert verdicts == [Verdict.PASSED if number % 3 else Verdict.WRONG for number in range(500)]

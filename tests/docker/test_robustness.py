@@ -15,14 +15,14 @@ import time
 import docker
 import psutil
 import pytest
-from tests.docker.conftest import MakeConfig, start_with_image
-from tests.docker.test_faults import ours, wait_for
 
 from sandbox import Integrity, Job, Limits, Sandbox, SandboxError, Verdict
 from sandbox.container import LABEL, owner
 from sandbox.engine import EngineConfig, down
 from sandbox.image import ImageInfo
 from sandbox.stream import EngineStream
+from tests.docker.conftest import MakeConfig, start_with_image
+from tests.docker.test_faults import ours, wait_for
 
 pytestmark = pytest.mark.docker
 
@@ -172,7 +172,9 @@ def test_who_used_up_the_memory_is_found_out(docker_engine: docker.DockerClient)
         "f",
     )
     large = Job(
-        "import time\ndef f(x):\n    held = bytearray(b'x') * (400 << 20)\n    time.sleep(1)\n    return 2 * x\n", TEST, "f"
+        "import time\ndef f(x):\n    held = bytearray(b'x') * (400 << 20)\n    time.sleep(1)\n    return 2 * x\n",
+        TEST,
+        "f",
     )
     with Sandbox(cores=[0], limits=Limits(wall_seconds=6.0)) as sandbox:
         runs = list(sandbox.run_many([large, hog, large, QUICK, WRONG, large]))

@@ -111,7 +111,8 @@ def test_our_daemon_offers_gvisor_where_it_is_installed_and_keeps_the_machines_o
     settings = daemon_settings(config, "/usr/bin/runsc", present)
     assert settings["debug"] is True
     assert settings["runtimes"]["other"] == {"path": "/x"}
-    assert settings["runtimes"]["runsc"] == {"path": "/usr/bin/runsc", "runtimeArgs": ["--network=none", "--oci-seccomp"]}
+    arguments = ["--network=none", "--oci-seccomp"]
+    assert settings["runtimes"]["runsc"] == {"path": "/usr/bin/runsc", "runtimeArgs": arguments}
     with pytest.raises(EngineError, match="no JSON"):
         daemon_settings(config, None, "{")
 

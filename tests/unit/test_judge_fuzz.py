@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import sys
 import threading
@@ -54,24 +55,38 @@ def framed(payload: bytes) -> bytes:
     return len(payload).to_bytes(4, "big") + payload
 
 
+def pieces(stream: bytes) -> list[bytes]:
+    """The stream cut where a frame seems to end, so that one piece can be the answer to one question."""
+    cut, start = [], 0
+    while start < len(stream):
+        end = start + 4 + int.from_bytes(stream[start : start + 4], "big")
+        cut.append(stream[start:end])
+        start = end
+    return cut
+
+
 def judged(test: judge.Test, stream: bytes, *, flood: bool = False) -> dict[str, object]:
-    """What comes of it when the peer writes `stream` without listening, then closes its end."""
+    """What comes of it when the peer answers with `stream`, a frame a question, then closes its end; `flood`: all of it
+    at once, without listening."""
     ours, theirs = socket.socketpair()
 
     def speak() -> None:
         with contextlib.suppress(OSError):
-            theirs.sendall(stream)
+            for piece in [stream] if flood else pieces(stream):
+                if not flood and not theirs.recv(1 << 16):
+                    return
+                theirs.sendall(piece)
             theirs.shutdown(socket.SHUT_WR)
 
-    speaker = threading.Thread(target=speak) if flood else None
-    speaker.start() if speaker else speak()
+    speaker = threading.Thread(target=speak)
+    speaker.start()
     try:
-        report = judge.judge_one(test, ours.fileno(), timed=True)
+        report = judge.judge_one(test, ours.fileno(), timed_pid=os.getpid())
     finally:
+        ours.shutdown(socket.SHUT_RDWR)
         ours.close()
+        speaker.join()
         theirs.close()
-        if speaker:
-            speaker.join()
     assert report["outcome"] in OUTCOMES
     assert len(str(report["message"])) <= judge.MAX_MESSAGE
     return report

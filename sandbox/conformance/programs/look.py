@@ -91,12 +91,14 @@ def settings(expected):
     for name, number in limits.items():
         if resource.getrlimit(number) != (expected[name],) * 2:
             yield f"limit {name} is {resource.getrlimit(number)}"
-    if os.getpriority(os.PRIO_PROCESS, 0):
-        yield f"nice is {os.getpriority(os.PRIO_PROCESS, 0)}"
+    with open("/proc/self/stat") as stream:  # the calls that would tell are not allowed
+        fields = stream.read().rpartition(")")[2].split()
+    if fields[16] != "0":
+        yield f"nice is {fields[16]}"
     if os.sched_getaffinity(0) != {expected["core"]}:
         yield f"affinity is {os.sched_getaffinity(0)}"
-    if os.sched_getscheduler(0) != os.SCHED_OTHER:
-        yield f"scheduler is {os.sched_getscheduler(0)}"
+    if fields[38] not in ("0", str(os.SCHED_OTHER)):
+        yield f"scheduler is {fields[38]}"
     if signal.sigpending() or signal.pthread_sigmask(signal.SIG_BLOCK, []):
         yield "signals are pending or blocked"
     if signal.getitimer(signal.ITIMER_REAL)[0]:

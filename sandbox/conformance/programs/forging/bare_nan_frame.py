@@ -2,7 +2,7 @@
 # line = "nan/inf"
 # expect = ["VIOLATION"]
 # [proof]
-# message = "non-finite"
+# message = "no JSON: NaN"
 # ///
 import os
 

@@ -3,7 +3,7 @@
 # expect = ["VIOLATION"]
 # task = "in_place"
 # [proof]
-# message = "not a result"
+# message = "no change of an argument"
 # ///
 import os
 

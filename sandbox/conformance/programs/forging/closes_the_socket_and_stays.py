@@ -10,5 +10,5 @@ import time
 
 def f(x):
     print("attack: closed and stays", flush=True)
-    os.close(4)
+    os.close(3)
     time.sleep(60)

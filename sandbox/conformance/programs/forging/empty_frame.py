@@ -2,7 +2,7 @@
 # line = "forged result frames on every fd"
 # expect = ["VIOLATION"]
 # [proof]
-# message = "empty frame"
+# message = "unknown kind"
 # ///
 import os
 

@@ -1,6 +1,6 @@
 # /// attack
 # line = "a frame walk that writes the verdict"
-# expect = ["WRONG"]
+# expect = ["VIOLATION"]
 # [proof]
 # output = "attack: patched a Server"
 # ///

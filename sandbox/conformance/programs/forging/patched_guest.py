@@ -1,6 +1,6 @@
 # /// attack
 # line = "poisoned json, struct, builtins.compile, sys.modules"
-# expect = ["WRONG"]
+# expect = ["VIOLATION"]
 # [proof]
 # output = "attack: patched calls, codec"
 # ///

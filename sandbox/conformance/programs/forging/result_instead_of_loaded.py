@@ -1,13 +1,12 @@
 # /// attack
 # line = "forged result frames on every fd"
-# expect = ["VIOLATION"]
+# expect = ["VIOLATION", "WRONG"]
 # [proof]
-# message = "unknown kind"
-# output = "attack: a result instead of the greeting"
+# output = "attack: a result while loading"
 # ///
 import os
 
-print("attack: a result instead of the greeting", flush=True)
+print("attack: a result while loading", flush=True)
 value = b"R\0\0\0\x018"
 os.write(3, len(value).to_bytes(4, "big") + value)
 

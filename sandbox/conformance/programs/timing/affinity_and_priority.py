@@ -4,7 +4,7 @@
 # task = "sum"
 # prelude = true
 # [proof]
-# output = "refused: core (.|\\n)*refused: SCHED_FIFO (.|\\n)*refused: nice (.|\\n)*attack: lowered"
+# output = "refused: core (.|\\n)*refused: SCHED_FIFO (.|\\n)*refused: nice (.|\\n)*refused: nicer"
 # [timed]
 # expect = "true"
 # ///
@@ -28,9 +28,8 @@ for pid in processes():
             print(f"REACHED: process {pid}", flush=True)
         except OSError:
             pass
-os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-os.setpriority(os.PRIO_PROCESS, 0, 5)
-print("attack: lowered its own priority", flush=True)
+attempt("SCHED_BATCH", os.sched_setscheduler, 0, os.SCHED_BATCH, os.sched_param(0))
+attempt("nicer", os.setpriority, os.PRIO_PROCESS, 0, 5)
 
 
 def f(n):

@@ -12,7 +12,7 @@ import sys
 # The hello says how many passes a batch may have; here in another size than the stopwatch expects.
 wire = sys.modules["guest.wire"]
 send = wire.send_frame
-wire.send_frame = lambda fd, payload: send(fd, b"\xff" * 9 if fd == 3 and len(payload) == 8 else payload)
+wire.send_frame = lambda fd, payload: send(fd, b"\xff" * 9 if fd == 4 and len(payload) == 8 else payload)
 print("attack: a batch of nothing", flush=True)
 
 
