@@ -32,9 +32,9 @@ class Sample:
 
 
 # What must not grow: name → how much more at the end is still no growth (absolute, and as a share of the beginning;
-# the larger counts). A new container has little in it, an old
-# one its slots: processes and memory may differ by that. Descriptors may differ by the engine's
-# connections, of which the SDK keeps up to 25, one for each address (what is open after the end is judged strictly).
+# the larger counts). A new container holds little and an old one all its slots: its memory and processes may differ by
+# that. Descriptors may differ by the engine's connections, of which the SDK keeps up to 25, one for each address. What
+# is still there once the sandbox is closed is judged strictly.
 ALLOWED = {
     "rss_bytes": (16 * MIB, 0.10),
     "fds": (32, 0.0),
