@@ -93,7 +93,7 @@ def soak(
             expected.append(kind_of(which, seed, mix))
             yield expected[-1].job
 
-    options = {} if recycle_after is None else {"recycle_after": recycle_after}
+    options: dict[str, Any] = {} if recycle_after is None else {"recycle_after": recycle_after}
     first: list[tuple[str, float]] = []
     window = _Window()
     with Sandbox(cores=cores, limits=LIMITS, **options) as sandbox:
