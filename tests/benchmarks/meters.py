@@ -21,7 +21,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 def machine_busy_seconds() -> float:
     """CPU time that all cores have spent on anything since the machine started."""
     times = psutil.cpu_times()._asdict()
-    return sum(times.get(name, 0.0) for name in ("user", "nice", "system", "irq", "softirq"))
+    return float(sum(times.get(name, 0.0) for name in ("user", "nice", "system", "irq", "softirq")))
 
 
 def cgroup_seconds(path: str) -> float | None:
@@ -88,7 +88,7 @@ class ContainerCpu:
         for container in our_containers(self._client):
             self._read(container)
         self._before = dict(self._last)
-        docker.APIClient.remove_container = read_and_remove  # type: ignore[method-assign]
+        docker.APIClient.remove_container = read_and_remove  # type: ignore[method-assign,assignment]
         return self
 
     def __exit__(

