@@ -60,7 +60,8 @@ class ContainerSpec:
 
     @property
     def pids(self) -> int:
-        return SLOTS * self.limits.processes + PIDS_OVERHEAD
+        # gVisor's own threads and its stand-ins for ours are counted as well.
+        return (SLOTS * self.limits.processes + PIDS_OVERHEAD) * (8 if self.gvisor else 1)
 
     def choose_uids(self) -> list[int]:
         """One uid a slot. Numbers that no account has and that two containers will hardly share: the kernel counts a
