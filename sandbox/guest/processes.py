@@ -22,7 +22,7 @@ from .zygote import ANSWER, REAP, REQUEST, SPAWN
 
 HEAD_BYTES = 2_048  # of the candidate's output, kept for people
 PIPE_READ = 1 << 16
-JUDGE_LIMITS = {"memory_bytes": 1 << 30, "file_bytes": 0, "open_files": 64, "processes": 64, "cpu_seconds": 1 << 30}
+JUDGE_LIMITS = {"memory_bytes": 512 << 20, "file_bytes": 0, "open_files": 64, "processes": 64, "cpu_seconds": 1 << 30}
 JUDGE_START_MS = 10_000
 IDLE_JUDGES = 12  # kept for tests that may come again
 
@@ -112,7 +112,6 @@ class Judge:
             raise Broken("the judge ended at its start")
         hello = json.loads(frame)
         self.broken = hello.get("broken", "")
-        self.unresolved = hello.get("unresolved", [])
 
     def judge(self, calls_fd: int, timed_pid: int) -> None:
         """Hand it a candidate's calls socket, and its pid where it is timed. Its report will come on `socket`."""

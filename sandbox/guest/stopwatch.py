@@ -17,7 +17,7 @@ MAX_WAITED = 0.1  # of wall time: a solution that sleeps hides its run time from
 MEMOISED_EXCESS_NS = 4_000
 MEMOISED_EXCESS_PER_CALL_NS = 1_000
 # A process that was forked just now copies its pages as it goes; that is in the judged calls' time too.
-JUDGED_COLD_NS, JUDGED_CALL_NS, JUDGED_BYTE_NS = 5_000_000, 200_000, 300
+JUDGED_COLD_NS, JUDGED_CALL_NS, JUDGED_BYTE_NS = 15_000_000, 200_000, 300
 
 _now = time.monotonic_ns
 
@@ -64,7 +64,7 @@ class Stopwatch:
         self._cold_ns = MEMOISED_EXCESS_NS + MEMOISED_EXCESS_PER_CALL_NS * report["recorded"]
         self._fd = candidate.control.fileno()
         self._clock = process_clock(candidate.pid)
-        self._batch = 1
+        self._batch = self._most_threads = 1
         self._hand_over_gap = 0
 
     def measure(self, loops: int | None) -> dict[str, Any]:
@@ -109,6 +109,7 @@ class Stopwatch:
         redone, wanted = 0, settings["samples"]
         while len(kept) < wanted:
             sample = self._sample(loops)
+            self._most_threads = max(self._most_threads, _stat(self._candidate.pid).threads)
             if sample.cpu / loops > settings["long_pass_ns"]:
                 wanted = min(wanted, settings["long_samples"])
             gap = sample.wall - sample.cpu - self._hand_over_gap
@@ -134,7 +135,7 @@ class Stopwatch:
         """Flags for work that the process clock may not show: other threads, other processes, dead ones included."""
         flags = []
         facts = _stat(self._candidate.pid)
-        if facts.threads > 1:
+        if max(facts.threads, self._most_threads) > 1:
             flags.append("threads")
         if facts.children_faults or self._others():
             flags.append("children")

@@ -172,8 +172,6 @@ class Warden:
     def _begin(self, request: dict[str, Any], *, timed: bool = False) -> Run:
         judge = self._judges.take(request["test"])
         weak = request.get("weak", "")
-        if judge.unresolved:
-            weak = f"the test uses {', '.join(judge.unresolved[:5])}, which only the solution defines"
         slot = self._free.pop(0)
         kind, texts = TIMED if timed else JUDGED, [request["program"]]
         if weak:
