@@ -6,13 +6,14 @@ The lock-down is the sandbox's, but for what those harnesses can't do without: a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,10 @@ SHM_BYTES = 64 * MIB
 
 class BenchError(Exception):
     """The comparison can't be made; says why."""
+
+
+class NotStarted(BenchError):
+    """A peer's container ended before the peer had begun."""
 
 
 def install_peers(folder: Path, say: Callable[[str], None]) -> dict[str, Path]:
@@ -125,10 +130,24 @@ def drive(
             stream = container.attach(stdout=True, stderr=True, stream=True, logs=False, demux=True)
             container.start()
             killer.start()
-            yield from _records(stream, word, driver)
+            errors = yield from _records(stream, word)
+            if errors is not None:
+                raise NotStarted(f"{driver} did not start in its container ({_ending(container)}): {errors}")
         finally:
             killer.cancel()
-            container.remove(force=True)
+            with contextlib.suppress(docker.errors.APIError):  # somebody else may have removed it
+                container.remove(force=True)
+
+
+def _ending(container: Container) -> str:
+    """How a container ended, in words."""
+    try:
+        container.reload()
+    except docker.errors.APIError as error:
+        return f"it is gone: {error.explanation}"
+    state = container.attrs["State"]
+    killed = ", out of memory" if state.get("OOMKilled") else ""
+    return f"{state['Status']}, exit status {state['ExitCode']}{killed}{state.get('Error', '')}"
 
 
 def _kill(container: Container) -> None:
@@ -138,8 +157,13 @@ def _kill(container: Container) -> None:
         pass  # it has ended by itself
 
 
-def _records(stream: Iterator[tuple[bytes | None, bytes | None]], word: str, driver: str) -> Iterator[dict[str, Any]]:
-    """Lines that begin with the word; anything else there is was written by the jobs."""
+def _records(
+    stream: Iterator[tuple[bytes | None, bytes | None]], word: str
+) -> Generator[dict[str, Any], None, str | None]:
+    """Lines that begin with the word; anything else there is was written by the jobs.
+
+    Returns what was said on stderr if there was no such line at all.
+    """
     rest, errors, started = b"", b"", False
     for out, err in stream:
         errors = (errors + (err or b""))[-2_000:]
@@ -148,5 +172,4 @@ def _records(stream: Iterator[tuple[bytes | None, bytes | None]], word: str, dri
             if line.startswith(word.encode() + b" "):
                 started = True
                 yield json.loads(line.partition(b" ")[2])
-    if not started:
-        raise BenchError(f"{driver} did not start in its container: {errors.decode('utf-8', 'replace')}")
+    return None if started else errors.decode("utf-8", "replace")

