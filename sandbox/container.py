@@ -167,7 +167,7 @@ def engine_problems(spec: ContainerSpec, config: Mapping[str, Any]) -> list[str]
 def remove_leftovers(client: docker.DockerClient) -> int:
     """Remove containers whose owner is gone (killed before it could clean up); how many there were."""
     removed = 0
-    for container in client.containers.list(all=True, filters={"label": LABEL}):
+    for container in client.containers.list(all=True, ignore_removed=True, filters={"label": LABEL}):
         if not owner_is_alive(container.labels.get(OWNER_LABEL, "")):
             with contextlib.suppress(docker.errors.APIError):
                 container.remove(force=True)

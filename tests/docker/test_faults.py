@@ -41,7 +41,7 @@ def client():
 def ours(client, owned_by):
     return [
         container
-        for container in client.containers.list(all=True, filters={"label": LABEL})
+        for container in client.containers.list(all=True, ignore_removed=True, filters={"label": LABEL})
         if container.labels[OWNER_LABEL] == owned_by
     ]
 

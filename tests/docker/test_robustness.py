@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from sandbox import Integrity, Job, Limits, Sandbox, SandboxError, Verdict
-from sandbox.container import LABEL, owner
+from sandbox.container import owner
 from sandbox.engine import EngineConfig, down
 from sandbox.image import ImageInfo
 from sandbox.stream import EngineStream
@@ -190,7 +190,7 @@ def test_too_many_faults_of_ours_end_the_work(docker_engine: docker.DockerClient
 
         def keep_killing() -> None:
             while not stop.wait(0.15):
-                for container in docker_engine.containers.list(filters={"label": LABEL}):
+                for container in ours(docker_engine, owner()):
                     with contextlib.suppress(docker.errors.APIError):
                         container.kill()
 
