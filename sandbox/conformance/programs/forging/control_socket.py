@@ -3,8 +3,6 @@
 # expect = ["WRONG"]
 # [proof]
 # output = "attack: (wrote reports to the|there is no) control socket"
-# [timed]
-# expect = "untimed"
 # ///
 import json
 import os
