@@ -257,7 +257,7 @@ def test_a_solution_cannot_ask_for_one_process_by_depth_or_size():
     assert answered("def check(candidate):\n    candidate(candidate(1))\n", deep)["outcome"] == "test_raised"
     large = result([0] * (codec.MAX_NODES - 10))
     source = "def check(candidate):\n    x = candidate(1)\n    candidate(x + x)\n"
-    assert judged(judge.Test(source, "", "f"), framed(large), flood=True)["outcome"] == "test_raised"
+    assert answered(source, large)["outcome"] == "test_raised"
 
 
 def test_one_process_is_for_what_the_test_itself_brings():
