@@ -130,9 +130,12 @@ def drive(
             stream = container.attach(stdout=True, stderr=True, stream=True, logs=False, demux=True)
             container.start()
             killer.start()
-            errors = yield from _records(stream, word)
-            if errors is not None:
-                raise NotStarted(f"{driver} did not start in its container ({_ending(container)}): {errors}")
+            started, done, errors = yield from _records(stream, word)
+            if not done:
+                how = f"{_ending(container)}: {errors}"
+                if not started:
+                    raise NotStarted(f"{driver} did not start in its container ({how})")
+                yield {"died": how}
         finally:
             killer.cancel()
             with contextlib.suppress(docker.errors.APIError):  # somebody else may have removed it
@@ -159,17 +162,18 @@ def _kill(container: Container) -> None:
 
 def _records(
     stream: Iterator[tuple[bytes | None, bytes | None]], word: str
-) -> Generator[dict[str, Any], None, str | None]:
+) -> Generator[dict[str, Any], None, tuple[bool, bool, str]]:
     """Lines that begin with the word; anything else there is was written by the jobs.
 
-    Returns what was said on stderr if there was no such line at all.
+    Returns whether there was a first record, whether the last one came, and the end of what was said on stderr.
     """
-    rest, errors, started = b"", b"", False
+    rest, errors, started, done = b"", b"", False, False
     for out, err in stream:
         errors = (errors + (err or b""))[-2_000:]
         *lines, rest = (rest + (out or b"")).split(b"\n")
         for line in lines:
             if line.startswith(word.encode() + b" "):
-                started = True
-                yield json.loads(line.partition(b" ")[2])
-    return None if started else errors.decode("utf-8", "replace")
+                record = json.loads(line.partition(b" ")[2])
+                started, done = True, "done" in record
+                yield record
+    return started, done, errors.decode("utf-8", "replace")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.benchmarks.figures import (
-    Outcome,
     Range,
     Span,
     agreement,
@@ -20,7 +19,7 @@ from tests.benchmarks.figures import (
     slow_keys,
     speed_ratio,
 )
-from tests.benchmarks.systems import DOCKER_RUN, EVALPLUS, HUMAN_EVAL, OURS, System
+from tests.benchmarks.systems import DOCKER_RUN, EVALPLUS, HUMAN_EVAL, OURS, Peer, System
 from tests.benchmarks.work import Work, spread
 
 # The set of solutions that each peer is given. Ours is given them all, so that each ratio is on the same solutions.
@@ -84,6 +83,7 @@ class Forging:
     tried: int
     accepted: tuple[str, ...]
     lost: tuple[str, ...]
+    deaths: tuple[str, ...] = ()  # each time the harness ended: how, and the end of its stderr
 
 
 def plan_sets(
@@ -188,14 +188,16 @@ class Forgeries:
             taken = [work for work in self.works if system.takes(work)]
             if not taken:
                 continue
+            runner = system.one_by_one() if isinstance(system, Peer) else system
             with progress(f"forging: {system.name}", len(taken)) as advance:
-                outcomes = system.run("forging", taken, advance).outcomes
-            self.results.append(forged(system.name, names, outcomes))
+                span = runner.run("forging", taken, advance)
+            self.results.append(forged(names, span))
 
 
-def forged(system: str, names: Mapping[int, str], outcomes: Sequence[Outcome]) -> Forging:
-    accepted = tuple(names[one.key] for one in outcomes if one.passed)
-    return Forging(system, len(outcomes), accepted, tuple(names[one.key] for one in outcomes if one.status == "lost"))
+def forged(names: Mapping[int, str], span: Span) -> Forging:
+    accepted = tuple(names[one.key] for one in span.outcomes if one.passed)
+    lost = tuple(names[one.key] for one in span.outcomes if one.status == "lost")
+    return Forging(span.system, len(span.outcomes), accepted, lost, tuple(span.notes.get("deaths", ())))
 
 
 def span_facts(span: Span) -> dict[str, Any]:

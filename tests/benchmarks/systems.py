@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol
@@ -86,11 +87,19 @@ class Peer:
     def takes(self, work: Work) -> bool:
         return self.name != EVALPLUS or work.cases is not None
 
+    def one_by_one(self) -> Peer:
+        """With one worker, so that a death can be laid at the right solution's door."""
+        return replace(self, spec=replace(self.spec, cores=self.spec.cores[:1]))
+
     def run(self, name: str, works: Sequence[Work], advance: Advance) -> Span:
-        """If a solution takes the harness down, the rest goes on in a new container, and there is no time."""
+        """If the harness dies, the rest goes on in a new container, and there is no time.
+
+        The first solution without a result is tried again, since it may not be to blame: lost if it happens twice.
+        """
         outcomes: dict[int, Outcome] = {}
+        suspects: Counter[int] = Counter()
         wall = cpu = busy = began = 0.0
-        notes: dict[str, Any] = {"harness deaths": 0, "starts in vain": 0}
+        notes: dict[str, Any] = {"deaths": [], "starts in vain": 0}
         left = list(works)
         while left:
             for record in self._records(left, notes):
@@ -101,15 +110,19 @@ class Peer:
                     wall, cpu = wall + record["wall_s"], cpu + record["cpu_s"]
                     busy += machine_busy_seconds() - began
                     notes["CPU time from"] = record["cpu_source"]
+                elif "died" in record:
+                    notes["deaths"].append(record["died"][-500:])
                 else:  # it has started and is about to begin
                     began = machine_busy_seconds()
             left = [work for work in left if work.key not in outcomes]
             if left:
-                lost = left.pop(0)
-                outcomes[lost.key] = Outcome(lost.key, False, "lost", 0.0, "the harness ended with this solution")
-                notes["harness deaths"] += 1
-                advance()
-        whole = notes["harness deaths"] == 0
+                suspect = left[0].key
+                suspects[suspect] += 1
+                if suspects[suspect] == 2:
+                    outcomes[suspect] = Outcome(suspect, False, "lost", 0.0, "the harness ended with this solution")
+                    left.pop(0)
+                    advance()
+        whole = not notes["deaths"]
         ordered = tuple(outcomes[work.key] for work in works)
         runs = len(works) if whole else 0
         return Span(self.name, name, runs, wall, None, cpu if whole else None, busy, ordered, notes)

@@ -263,7 +263,7 @@ def test_forgeries_are_counted_where_the_system_said_passed(compared):
     assert [(one.system, one.tried, one.accepted) for one in tried.results] == [
         (name, 3, ("Task/1",)) for name in systems
     ]
-    one = forged("x", {1: "a", 2: "b"}, [outcome(1), outcome(2, False, "lost")])
+    one = forged({1: "a", 2: "b"}, span(outcomes=[outcome(1), outcome(2, False, "lost")]))
     assert (one.accepted, one.lost) == (("a",), ("b",))
 
 
@@ -275,7 +275,7 @@ def test_tables_are_made_from_what_the_file_holds(compared, tmp_path):
         "set", "labels", [work(1), work(2)],
         [execution(Verdict.WRONG, message="| [red] 1"), execution(Verdict.PASSED, Integrity.WEAK)],
     )  # fmt: skip
-    tried = Forgeries([], [forged(OURS, {1: "forging/a"}, [outcome(1)])])
+    tried = Forgeries([], [forged({1: "forging/a"}, span(OURS, outcomes=[outcome(1)]))])
     content = json.loads(json.dumps(sandbox_peers.file_content(options, plan, measured, tried, [group])))
     tables = {table.title: table for table in result_tables(content)}
     assert len(tables["Side by side"].rows) == 5
