@@ -14,7 +14,6 @@ is data, never behaviour. Anything else crosses as `Opaque`: its type name, trut
 from __future__ import annotations
 
 import itertools
-import re
 import sys
 from _collections import OrderedDict, defaultdict, deque
 
@@ -141,8 +140,20 @@ def _dumps(packed: Any) -> str:
     return "".join(_write(packed, 0))
 
 
-# Two surrogates in a row would come back as one character.
-_SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+
+def _has_surrogate_pair(text: str) -> bool:
+    """Two surrogates in a row would come back as one character. Without `re`, which is a megabyte for every candidate
+    to inherit."""
+    if text.isascii():
+        return False
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # it has surrogates
+        pairs = itertools.pairwise(text)
+        return any("\ud800" <= high <= "\udbff" and "\udc00" <= low <= "\udfff" for high, low in pairs)
+    return False
+
+
 # Types of the standard library that tests pass by name ("remove the ints from this tuple").
 _TYPES = {
     kind.__name__: kind for kind in (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict)
@@ -276,7 +287,7 @@ def _hex(value: int, max_bits: int) -> str:
 
 
 def _pack_text(value: str) -> str | dict[str, str]:
-    if _SURROGATE_PAIR.search(value):
+    if _has_surrogate_pair(value):
         return {"surrogates": value.encode("utf-32-be", "surrogatepass").hex()}
     return value
 
@@ -335,7 +346,7 @@ def _unpack(packed: Any, depth: int) -> Any:
     if kind is int:
         if not -_INT64 <= packed < _INT64:
             raise CodecError("a bare number that is too large")
-    elif kind is str and not packed.isascii() and _SURROGATE_PAIR.search(packed):
+    elif kind is str and _has_surrogate_pair(packed):
         raise CodecError("bare surrogates")
     return packed
 

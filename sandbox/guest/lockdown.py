@@ -22,10 +22,10 @@ lenient = False  # on gVisor's kernel
 def prepare(message: bytes) -> None:
     """The zygote's own limits and groups, inherited by its children. Hard limits, soft = hard; what only makes sense
     for a child alone comes with `become`."""
-    import json
+    from . import codec  # every zygote has it
 
     global lenient  # noqa: PLW0603  # once, at the zygote's start; its children inherit it
-    settings = json.loads(message)
+    settings = codec.decode(message)
     lenient = settings["gvisor"]
     limits = settings["limits"]
     for name, value in (

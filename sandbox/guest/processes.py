@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from . import wire
+from . import codec, wire
 from . import zygote as zygote_module
 from .candidate import PROBE, TIMED
 from .lockdown import JUDGE_UID
@@ -38,7 +38,7 @@ class BrokenTest(Exception):
 
 
 class Zygote:
-    """The warden's side of a zygote. kind: "candidates" or "judges"."""
+    """The warden's side of a zygote. kind: one of `zygote.KINDS`."""
 
     def __init__(self, kind: str, hash_seed: int, limits: dict[str, Any], gid: int, *, gvisor: bool) -> None:
         self._limits = limits
@@ -51,11 +51,12 @@ class Zygote:
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "PYTHONDONTWRITEBYTECODE": "1",
             "LANG": "C.UTF-8",
+            "LD_BIND_NOW": "1",  # else each child looks the same symbols up again
             "PADDING": "x" * (hash_seed % 4_096),
         }
         fd = theirs.fileno()
         self.process = subprocess.Popen(  # our own script
-            [sys.executable, "-s", "-m", f"{__package__}.zygote", str(fd), kind],
+            [sys.executable, "-s", "-c", f"from {zygote_module.__name__} import main; main()", str(fd), kind],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=(fd,),
@@ -63,7 +64,7 @@ class Zygote:
         )
         theirs.close()
         settings = {"limits": limits, "gid": gid, "gvisor": gvisor}
-        self._socket.send(json.dumps(settings).encode("ascii"))
+        self._socket.send(codec.encode(settings))
 
     def _ask(self, request: bytes, fds: list[int]) -> tuple[int, int, int]:
         try:

@@ -32,6 +32,7 @@ from .processes import JUDGE_LIMITS, Broken, BrokenTest, Candidate, Judges, Zygo
 from .run import Run
 from .slots import Census, Slot, clean
 from .stopwatch import Stopwatch
+from .zygote import FULL, JUDGES, LEAN, kind_for
 
 TICK_MS = 20  # between two looks at the limits
 OVERLAP_NS = 6_000_000  # a run older than this may be waiting for something: the next one is begun
@@ -56,10 +57,11 @@ class Warden:
         self._runs: dict[int, Run] = {}  # by every descriptor that they wait for
         self._in_flight: list[Run] = []
         self._free: list[Slot] = []
+        self._gid = 0
         self._limits: dict[str, Any] = {}
         self._gvisor = False
         self._hash_seed = 0
-        self._zygotes: list[Zygote] = []  # the candidates', the judges'; from `hello` on
+        self._zygotes: dict[str, Zygote] = {}  # by kind; begun when one is needed
         self._judges: Judges
         self._census = Census()
         self._memory = OutOfMemory()
@@ -148,12 +150,13 @@ class Warden:
         """Take over the settings, look at the lock-down from inside, and try it as a candidate would."""
         self._limits, self._gvisor = request["limits"], request["gvisor"]
         self._free = [Slot(index, uid) for index, uid in enumerate(request["uids"])]
+        self._gid = self._free[0].uid
         self._use_zygotes(0)
         facts = self_check([slot.scratch for slot in self._free])
         return facts | {"probes": self._probe(self._free[0])}
 
     def _probe(self, slot: Slot) -> dict[str, str]:
-        prober = Candidate(self._zygotes[0], slot, PROBE, [json.dumps(self._limits)])
+        prober = Candidate(self._zygote(LEAN), slot, PROBE, [json.dumps(self._limits)])
         try:
             if not wire.readable(prober.calls.fileno(), PROBE_SECONDS * 1_000):
                 raise Broken("the probe of the lock-down does not answer")
@@ -178,7 +181,9 @@ class Warden:
             kind = WEAK
             texts += [request["test"]["test"], request["test"]["entry_point"]]
         backstop = self._limits["cpu_seconds"] + (request["timing_cpu_seconds"] if timed else 0)
-        candidate = Candidate(self._zygotes[0], slot, kind, texts, cpu_seconds=backstop)
+        # Timed solutions start alike, whatever they import.
+        zygote = self._zygote(FULL if timed or weak else kind_for(request["program"]))
+        candidate = Candidate(zygote, slot, kind, texts, cpu_seconds=backstop)
         run = Run(request, slot, candidate, judge, weak, self._limits)
         run.oom_kills = self._memory.kills()
         self._in_flight.append(run)
@@ -223,22 +228,25 @@ class Warden:
 
     def _known(self) -> set[int]:
         """Our own processes, and the candidates in flight: whatever else there is, a candidate started it."""
-        zygotes = (zygote.process.pid for zygote in self._zygotes)
+        zygotes = (zygote.process.pid for zygote in self._zygotes.values())
         return {1, *zygotes, *self._judges.pids, *(run.candidate.pid for run in self._in_flight)}
 
     def _use_zygotes(self, hash_seed: int) -> None:
         """New interpreters for each block: their hash seed, their memory layout."""
         if self._zygotes:
             self._judges.stop()
-        for zygote in self._zygotes:
+        for zygote in self._zygotes.values():
             zygote.stop()
-        gid = self._free[0].uid  # a group that nothing else is in
-        kinds = (("candidates", self._limits, gid), ("judges", JUDGE_LIMITS, JUDGE_UID))
-        self._zygotes = [
-            Zygote(kind, hash_seed, limits, group, gvisor=self._gvisor) for kind, limits, group in kinds
-        ]
-        self._judges = Judges(self._zygotes[1])
+        self._zygotes.clear()
         self._hash_seed = hash_seed
+        self._judges = Judges(self._zygote(JUDGES))
+
+    def _zygote(self, kind: str) -> Zygote:
+        if kind not in self._zygotes:
+            # The candidates' group is one that nothing else is in.
+            limits, gid = (JUDGE_LIMITS, JUDGE_UID) if kind == JUDGES else (self._limits, self._gid)
+            self._zygotes[kind] = Zygote(kind, self._hash_seed, limits, gid, gvisor=self._gvisor)
+        return self._zygotes[kind]
 
     # ---- timing ----------------------------------------------------------------------------------------------------
 

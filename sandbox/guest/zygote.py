@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # `typing` is large, and no candidate needs it for us
 REQUEST, ANSWER = struct.Struct(">c4I"), struct.Struct(">3q")
 SPAWN, PROBE, REAP = b"S", b"P", b"R"
 CONTROL_FD = lockdown.MAX_FILES - 1
+LEAN, FULL, JUDGES = KINDS = ("candidates", "candidates-with-modules", "judges")
 # What solutions commonly import: `re` or `typing` alone would cost a run more than all the rest of it. Not `random`: it
 # seeds itself anew in every fork.
 COMMON = (
@@ -37,11 +38,17 @@ COMMON = (
 )  # fmt: skip
 
 
-def candidate_role() -> Role:
+def kind_for(program: str) -> str:
+    """The kind of zygote that serves a program soonest: one that imports nothing need not inherit modules. Nothing but
+    time depends on it."""
+    return FULL if "import" in program else LEAN
+
+
+def candidate_role(modules: tuple[str, ...]) -> Role:
     """Text streams and modules for solutions. The streams are never used here, so they hold no state of ours."""
     from . import candidate
 
-    for name in COMMON:
+    for name in modules:
         __import__(name)
     sys.stdin = open(0, closefd=False)
     sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
@@ -68,7 +75,7 @@ def main() -> None:
     os.dup2(int(given), CONTROL_FD, inheritable=False)
     os.closerange(lockdown.FIRST_FD, CONTROL_FD)
     control = _socket.socket(fileno=CONTROL_FD)
-    role = candidate_role() if kind == "candidates" else judge_role()
+    role = judge_role() if kind == JUDGES else candidate_role(COMMON if kind == FULL else ())
     sys.path[:] = [folder for folder in sys.path if folder != os.environ.get("PYTHONPATH")]
     os.environ.clear()
     lockdown.prepare(control.recv(4_096))
@@ -104,6 +111,3 @@ def serve(control: _socket.socket, role: Role) -> None:
         os.closerange(lockdown.FIRST_FD, CONTROL_FD)
         control.send(ANSWER.pack(pid, 0, 0))
 
-
-if __name__ == "__main__":
-    main()
