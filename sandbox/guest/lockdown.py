@@ -10,6 +10,10 @@ from __future__ import annotations
 import os
 import resource
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` is large, and no candidate needs it for us
+    from typing import Any
+
 # Fixed numbers, so that a child need not look for them.
 FIRST_FD = 3
 JUDGE_UID = 10_001
@@ -19,13 +23,10 @@ MAX_FILES = 64  # the zygote's own descriptors stay below this
 lenient = False  # on gVisor's kernel
 
 
-def prepare(message: bytes) -> None:
+def prepare(settings: dict[str, Any]) -> None:
     """The zygote's own limits and groups, inherited by its children. Hard limits, soft = hard; what only makes sense
     for a child alone comes with `become`."""
-    from . import codec  # every zygote has it
-
     global lenient  # noqa: PLW0603  # once, at the zygote's start; its children inherit it
-    settings = codec.decode(message)
     lenient = settings["gvisor"]
     limits = settings["limits"]
     for name, value in (

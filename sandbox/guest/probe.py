@@ -618,7 +618,7 @@ def main() -> None:
 
     def work() -> dict[str, str]:
         own = {"limits": limits, "gid": uid, "gvisor": False}
-        lockdown.prepare(json.dumps(own).encode("ascii"))
+        lockdown.prepare(own)
         lockdown.become(uid, int(limits["cpu_seconds"]) + 2, limits["processes"], limits["open_files"])
         return run(limits, "/scratch/0") | foreign_calls()
 

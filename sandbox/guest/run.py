@@ -49,6 +49,7 @@ class Run:
         self._judge_end = cpu_ns(judge.pid) + JUDGE_CPU_NS
         self._delays: int | None = None  # the judge's at the first look: only a slow run needs it
         self._gone_at = 0
+        self._was_there = False  # at the verdict
         self._next_census = candidate.started + CENSUS_AFTER_NS
         self._others_cpu = 0  # of processes that the candidate started and that still live
         if not weak:
@@ -134,6 +135,12 @@ class Run:
         """Whether the judge has come to an end by itself. Else it may be in the middle of a call."""
         return bool(self.weak) or self.outcome not in ("", "violation", "gone")
 
+    def is_there(self) -> bool:
+        """Whether a candidate that has passed is still there, to be timed. What becomes of it then is no matter of the
+        verdict any more."""
+        self._was_there = not self.candidate.has_ended()
+        return self._was_there
+
     def finish(self, oom_kills: int) -> dict[str, Any]:
         """End the candidate; what was seen of it."""
         candidate = self.candidate
@@ -141,7 +148,7 @@ class Run:
         before = cpu_ns(candidate.pid)
         # A process that dies closes its sockets a moment before it is a zombie: without the wait, how it died is lost.
         ended_itself = candidate.has_ended(DYING_MS if self.outcome == "gone" else 0)
-        if ended_itself and self.outcome == "passed":
+        if ended_itself and self.outcome == "passed" and not self._was_there:
             # It stays until it is killed: whoever gave the last answers, a child say, it was not the candidate.
             self.report = {"outcome": "exited", "message": "the process ended before the test did"}
         status, used, peak = candidate.end()

@@ -274,7 +274,7 @@ class Warden:
         timing: dict[str, Any] = {}
         if run.outcome == "passed" and run.weak:
             timing = {"flags": ["weak"]}
-        elif run.outcome == "passed" and run.report is not None:
+        elif run.outcome == "passed" and run.report is not None and run.is_there():
             started = run.candidate.started
             deadline = started + int(self._limits["wall_seconds"] * 1e9) + int(settings["cpu_seconds"] * 2e9)
             others = lambda: self._census.of_uid(run.slot.uid, self._known())  # noqa: E731

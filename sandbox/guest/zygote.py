@@ -18,7 +18,7 @@ import os
 import struct
 import sys
 
-from . import lockdown
+from . import codec, lockdown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` is large, and no candidate needs it for us
@@ -78,7 +78,7 @@ def main() -> None:
     role = judge_role() if kind == JUDGES else candidate_role(COMMON if kind == FULL else ())
     sys.path[:] = [folder for folder in sys.path if folder != os.environ.get("PYTHONPATH")]
     os.environ.clear()
-    lockdown.prepare(control.recv(4_096))
+    lockdown.prepare(codec.decode(control.recv(4_096)))
     gc.collect()
     gc.disable()
     gc.freeze()

@@ -39,7 +39,8 @@ def guest_processes(client: docker.DockerClient, role: str) -> list[psutil.Proce
     for container in ours(client, owner()):
         for row in container.top(ps_args="-eo pid,args")["Processes"]:
             if role in row[-1]:
-                found.append(psutil.Process(int(row[0])))
+                with contextlib.suppress(psutil.NoSuchProcess):  # a candidate has its zygote's arguments
+                    found.append(psutil.Process(int(row[0])))
     return found
 
 
