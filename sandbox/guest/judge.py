@@ -10,6 +10,7 @@ too, any other name is asked for before the test starts.
 
 from __future__ import annotations
 
+import _socket
 import ast
 import builtins
 import contextlib
@@ -17,14 +18,16 @@ import json
 import os
 import random
 import select
-import socket
 import symtable
 import sys
 import types
 from collections import deque
-from typing import Any
 
 from . import calls, clocks, codec, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` is large
+    from typing import Any
 
 CONTROL_FD = 3
 MAX_MESSAGE = calls.MAX_MESSAGE
@@ -260,19 +263,21 @@ class Test:
         self.entry_point = entry_point
         self._prompt = _compile_prompt(prompt)
         try:
-            tree = ast.parse(source, "<test>")
-            self._code = compile(tree, "<test>", "exec")
+            self._code = compile(source, "<test>", "exec")
+            self._functions, self._values = self._names_of_solution(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise BrokenTest(f"the test does not compile: {error}") from None
         if len(entry_point.encode("utf-8", "replace")) > calls.MAX_NAME_BYTES:
             raise BrokenTest("the entry point's name is too long")
-        known = {*dir(builtins), *self._names_of_prompt(), entry_point, "__name__"}
-        free = _free_names(symtable.symtable(source, "<test>", "exec")) - known
-        others = _used_otherwise(tree)
-        self._functions, self._values = sorted(free - others), sorted(free & others)
 
-    def _names_of_prompt(self) -> set[str]:
-        return set(self._namespace())
+    def _names_of_solution(self, source: str) -> tuple[list[str], list[str]]:
+        """Names that only the solution can define: those that the test just calls, and the others."""
+        if not _may_need_others(self._code, self.entry_point):
+            return [], []
+        known = {*dir(builtins), *self._namespace(), self.entry_point, "__name__"}
+        free = _free_names(symtable.symtable(source, "<test>", "exec")) - known
+        others = _used_otherwise(ast.parse(source, "<test>"))
+        return sorted(free - others), sorted(free & others)
 
     def _namespace(self) -> dict[str, Any]:
         """Fresh globals for one run, with what the prompt defines (its helpers; its last function has no body)."""
@@ -312,6 +317,19 @@ def _compile_prompt(prompt: str) -> types.CodeType | None:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
     return None
+
+
+def _may_need_others(code: types.CodeType, entry_point: str) -> bool:
+    """Whether the test can read a global name that it does not bind itself. True is a guess on the safe side (the names
+    of attributes are among those looked at); finding out exactly takes a judge longer than all else at its start."""
+    inner = [part for part in code.co_consts if isinstance(part, types.CodeType)]
+    names = set(code.co_names)
+    bound = {part.co_name for part in inner}  # functions and classes at the top
+    while inner:
+        part = inner.pop()
+        names.update(part.co_names)
+        inner += [deeper for deeper in part.co_consts if isinstance(deeper, types.CodeType)]
+    return any(not hasattr(builtins, name) for name in names - bound - {entry_point, "__name__"})
 
 
 def _free_names(table: symtable.SymbolTable) -> set[str]:
@@ -409,6 +427,12 @@ def _describe(error: BaseException) -> dict[str, str]:
     return {"error": name, "message": f"{name}: {text}" if text else name}
 
 
+def warm_up() -> None:
+    """Run through what every judge does at its start, in the zygote (see `candidate.warm_up`)."""
+    for _ in range(16):
+        Test("def check(candidate):\n    assert candidate(1) == 2\n", "def f(x: int) -> int:\n", "f")._namespace()
+
+
 def main() -> None:
     """Serve the warden on the control socket: first the test, then one request with a socket per candidate."""
     request = wire.Stream(CONTROL_FD).receive()
@@ -421,15 +445,17 @@ def main() -> None:
         _reply({"broken": str(error)})
         return
     _reply({})
-    control = socket.socket(fileno=CONTROL_FD)
+    control = _socket.socket(fileno=CONTROL_FD)
+    room = _socket.CMSG_LEN(4)
     while True:
-        message, fds, _, _ = socket.recv_fds(control, 8, 1)
+        message, ancillary, _, _ = control.recvmsg(8, room)
         if not message:
             return
+        fd = int.from_bytes(ancillary[0][2], sys.byteorder)
         try:
-            report = judge_one(test, fds[0], timed_pid=int.from_bytes(message, "big"))
+            report = judge_one(test, fd, timed_pid=int.from_bytes(message, "big"))
         finally:
-            os.close(fds[0])
+            os.close(fd)
         _reply(report)
 
 

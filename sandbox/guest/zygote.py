@@ -61,6 +61,7 @@ def candidate_role(modules: tuple[str, ...]) -> Role:
 def judge_role() -> Role:
     from . import judge
 
+    judge.warm_up()
     return judge.main
 
 
