@@ -30,12 +30,12 @@ def exact(source: str, prompt: str = "") -> tuple[list[str], list[str]]:
         (CHECK.format("[helper(x) for x in range(2)]"), (["helper"], [])),
         ("def helper(x):\n    return x\n" + CHECK.format("helper(2)"), ([], [])),
         ("class Box:\n    size = 1\n" + CHECK.format("Box.size"), ([], [])),
-        ("class Box:\n    def size(self):\n        return helper(1)\n" + CHECK.format("Box().size()"), (["helper"], [])),
+        ("class Box:\n    def get(self):\n        return helper(1)\n" + CHECK.format("Box().get()"), (["helper"], [])),
         # Defined, but in another scope: the name that is read is still the solution's.
         ("class Box:\n    def helper(self):\n        return 1\n" + CHECK.format("helper(2)"), (["helper"], [])),
         ("METADATA = {}\n" + CHECK.format("1"), ([], [])),
         ("import math\n" + CHECK.format("math.pi"), ([], [])),
-        ("def check(candidate):\n    global seen\n    seen = candidate(1)\n    assert seen == other\n", ([], ["other"])),
+        ("def check(candidate):\n    global got\n    got = candidate(1)\n    assert got == other\n", ([], ["other"])),
         ("check = make_check(f)\n", (["make_check"], [])),
     ],
 )
