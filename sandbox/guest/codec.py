@@ -140,7 +140,6 @@ def _dumps(packed: Any) -> str:
     return "".join(_write(packed, 0))
 
 
-
 def _has_surrogate_pair(text: str) -> bool:
     """Two surrogates in a row would come back as one character. Without `re`, which is a megabyte for every candidate
     to inherit."""

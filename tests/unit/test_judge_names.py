@@ -13,8 +13,8 @@ from sandbox.guest import judge
 CHECK = "def check(candidate):\n    assert candidate(1) == {}\n"
 
 
-def exact(source: str, prompt: str = "") -> tuple[list[str], list[str]]:
-    known = {*dir(builtins), *judge.Test(CHECK, prompt, "f")._namespace(), "f", "__name__"}
+def exact(source: str) -> tuple[list[str], list[str]]:
+    known = {*dir(builtins), *judge.Test("pass", "", "f")._namespace(), "f", "__name__"}
     free = judge._free_names(symtable.symtable(source, "<test>", "exec")) - known
     others = judge._used_otherwise(ast.parse(source))
     return sorted(free - others), sorted(free & others)
