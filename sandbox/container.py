@@ -17,6 +17,7 @@ from typing import Any
 
 import docker
 import psutil
+import requests
 from docker.models.containers import Container
 from docker.types import LogConfig, Ulimit
 
@@ -29,6 +30,7 @@ from sandbox.types import MIB, Limits
 LABEL = "code-optimise.sandbox"
 OWNER_LABEL = "code-optimise.owner"
 START_SECONDS = 60.0
+END_SECONDS = 10.0  # for the engine to notice the end of a container
 SLOTS = 8  # candidates that one container can have in flight: the others while some sleep or loop
 CONTAINER_OVERHEAD_BYTES = 768 * MIB  # warden, zygote and judge beside one candidate
 PIDS_OVERHEAD = 40  # warden, zygote, judges at work and idle
@@ -37,7 +39,7 @@ PAGE_BYTES = 4_096
 
 CAP_KILL, CAP_SETGID, CAP_SETUID = 5, 6, 7
 CAPABILITIES = ("KILL", "SETGID", "SETUID")
-CAPABILITY_MASK = 1 << CAP_KILL | 1 << CAP_SETGID | 1 << CAP_SETUID
+CAPABILITY_NUMBERS = [CAP_KILL, CAP_SETGID, CAP_SETUID]
 SECCOMP_FILTER = 2
 
 
@@ -93,19 +95,20 @@ def create_options(spec: ContainerSpec, uids: Sequence[int]) -> dict[str, Any]:
         for index, uid in enumerate(uids)
     }
     if spec.gvisor:
-        scratches["/tmp"] = "ro,nosuid,nodev,noexec,size=4096,mode=0555"  # noqa: S108  # else there is a writable one
+        # Else gVisor puts a writable folder at /tmp, and at /proc a view of every process that it keeps from no uid.
+        scratches |= dict.fromkeys(("/tmp", "/proc"), "ro,nosuid,nodev,noexec,size=4096,mode=0555")  # noqa: S108
     return {
         "image": spec.image,
         "user": "0:0",
         "stdin_open": True,
-        "auto_remove": True,
+        "auto_remove": not spec.gvisor,  # else nobody could ask afterwards what it died of (`ran_out_of_memory`)
         "stop_signal": "SIGKILL",
         "network_mode": "none",
         "ipc_mode": "none",
         "read_only": True,
         "cap_drop": ["ALL"],
         "cap_add": list(CAPABILITIES),
-        "security_opt": ["no-new-privileges:true", "seccomp=" + profile_text()],
+        "security_opt": ["no-new-privileges:true", "seccomp=" + profile_text(gvisor=spec.gvisor)],
         "pids_limit": spec.pids,
         "mem_limit": spec.memory_bytes,
         "memswap_limit": spec.memory_bytes,
@@ -127,21 +130,32 @@ def lockdown_problems(spec: ContainerSpec, hello: Mapping[str, Any]) -> list[str
     engine's own record is asked (`engine_problems`). Whether it filters system calls is found out by the probes alone.
     """
     found = common_findings(spec, hello)
-    if not spec.gvisor:
-        found |= linux_findings(spec, hello)
+    found |= gvisor_findings(hello) if spec.gvisor else linux_findings(spec, hello)
     return [problem for problem, fine in found.items() if not fine]
 
 
 def common_findings(spec: ContainerSpec, hello: Mapping[str, Any]) -> dict[str, bool]:
     return {
         "the warden is not process 1": hello["pid"] == 1,
-        "capabilities differ": hello["capabilities"] == hello["bounding"] == CAPABILITY_MASK,
+        "capabilities differ": all(
+            numbers == CAPABILITY_NUMBERS
+            for numbers in (hello["capabilities"]["effective"], hello["capabilities"]["permitted"], hello["bounding"])
+        ),
+        "the CPU time of other processes cannot be read": hello["clocks_of_others"] is True,
         "no_new_privileges is off": hello["no_new_privileges"] is True,
         "the root file system can be written to": hello["read_only"] is True,
         f"there is a network: {hello['interfaces']}": set(hello["interfaces"]) <= {"lo"},
         f"scratch folders hold {hello['scratch_bytes']} bytes": all(
             size <= spec.limits.file_bytes + PAGE_BYTES for size in hello["scratch_bytes"]
         ),
+    }
+
+
+def gvisor_findings(hello: Mapping[str, Any]) -> dict[str, bool]:
+    return {
+        f"/proc shows processes: {hello['processes_seen']}": hello["processes_seen"] == [],
+        # It numbers the cores that it may use from 0.
+        f"more than one core: {hello['cpus']}": hello["cpus"] == [0],
     }
 
 
@@ -240,6 +254,15 @@ class WardenContainer:
             raise SandboxError(f"the container does not answer{frames.last_words()}") from error
         except OSError as error:
             raise SandboxError(f"the container cannot be spoken to: {error}{frames.last_words()}") from error
+
+    def ran_out_of_memory(self) -> bool:
+        """Whether that ended the container as a whole: gVisor's kernel is one process to the machine, and goes as one.
+        Blocks until the container has ended; only for one that the engine does not remove by itself."""
+        with contextlib.suppress(docker.errors.APIError, requests.exceptions.RequestException):
+            self._container.wait(timeout=END_SECONDS)
+            self._container.reload()
+            return self._container.attrs["State"].get("OOMKilled") is True
+        return False
 
     def close(self) -> None:
         """Remove the container, whatever state it is in."""

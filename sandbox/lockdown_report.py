@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sandbox import seccomp
 from sandbox.guest import probe
 
 FILTERED = frozenset(label for label, _, _ in (*probe.CALLS, *probe.CHILD_CALLS)) | {
@@ -22,10 +23,6 @@ GVISOR_LACKS = {
     "too many processes": "allowed",  # no such limit; the engine's pids and memory limits hold the whole sandbox
     "too many names": "allowed: holds 0 files",  # a tmpfs without an inode count; its size still bounds it
     "limit MSGQUEUE": "is (819200, 819200), not 0",  # cannot be set; mq_open is refused
-    "read /proc/1/environ": "allowed",  # closed by uid on Linux; the warden has nothing of a test there
-    "read /proc/1/maps": "allowed",
-    "read parent's environ": "allowed",
-    "list /proc/1/fd": "allowed",
     "devices": "/dev/fuse, /dev/net/tun",  # of the kernel in between, not of the host
 }
 # An error that is not about permission (too many open files) proves nothing; a file that is not there does no harm.
@@ -49,6 +46,8 @@ FILE_PROBES = frozenset(label for label, _, _ in probe.FILES) | {label for label
 def acceptable(name: str, runtime: str | None = None) -> frozenset[str]:
     """The answers to a probe that are as they should be."""
     if runtime and "runsc" in runtime:
+        if name in seccomp.MISSING.calls:
+            return frozenset({"refused ENOSYS"})  # not filtered there (`seccomp.profile_text`)
         own = frozenset({GVISOR_LACKS[name]}) if name in GVISOR_LACKS else frozenset()
         return _acceptable(name) | own | (GVISOR_REFUSALS if name in FILTERED else frozenset())
     return _acceptable(name)

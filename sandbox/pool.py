@@ -24,6 +24,7 @@ import requests
 from sandbox.container import ContainerSpec, WardenContainer
 from sandbox.errors import LockdownError, SandboxError
 from sandbox.stream import EngineStream, StreamError, frame
+from sandbox.verdict import OUT_OF_MEMORY
 
 DEPTH = 32  # requests that a container is given ahead
 REFILL = 16  # it is given more when so few are left: fewer, larger writes
@@ -258,11 +259,22 @@ class Worker:
         problem = await session.ended
         self._session = None
         left = list(session.in_flight.values())
+        if problem is not None and await self._ran_out_of_memory(left):
+            left.pop().settle(OUT_OF_MEMORY)
         await self._remove()
         self.blocks.update(task for task in left if task.request["op"] == "block")
         self._pool.give_back(left, problem, self)
         self.blocks.clear()
         self.fill()
+
+    async def _ran_out_of_memory(self, left: Sequence[Task]) -> bool:
+        """Whether the one run that had the container to itself used up its memory. Under Linux the kernel picks the
+        candidate, and the warden says so; gVisor's goes as a whole."""
+        if not (self.spec.gvisor and self._container and [task.alone for task in left] == [True]):
+            return False
+        if left[0].request["op"] != "run":
+            return False
+        return await asyncio.to_thread(self._container.ran_out_of_memory)
 
     async def start(self) -> None:
         """Start a container. Raises SandboxError; waits for an engine that is away for a while."""

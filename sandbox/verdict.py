@@ -30,6 +30,13 @@ _CAUSES = {
 }
 
 
+# A warden's answer for a run that took its container along, so that nothing else is known of it.
+OUT_OF_MEMORY = {
+    "report": {"outcome": "gone"}, "out_of_memory": True, "ended_itself": True, "exit_code": None, "signal": None,
+    "cpu_ns": 0, "wall_ns": 0, "max_rss_bytes": 0, "output_bytes": 0, "head": "",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """One run as the warden reports it. Texts are untrusted; numbers and causes are the warden's own."""

@@ -73,11 +73,13 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """What another runtime decides differently. `reaches`: REACHED lines that are no escape there (patterns)."""
+    """What another runtime decides differently. `reaches`: REACHED lines that are no escape there (patterns).
+    `breaks_container`: it has to, there; the verdict must be right all the same."""
 
     expect: tuple[Verdict, ...] = ()
     proof: Proof | None = None
     reaches: tuple[str, ...] = ()
+    breaks_container: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Attack:
     task: Task = TASKS["double"]
     timed: Timed | None = None
     reaches: tuple[str, ...] = ()
+    breaks_container: bool = False
     deviations: Mapping[str, Deviation] = field(default_factory=dict)
 
     @property
@@ -112,6 +115,7 @@ class Attack:
             expect=deviation.expect or self.expect,
             proof=deviation.proof or self.proof,
             reaches=deviation.reaches,
+            breaks_container=deviation.breaks_container,
         )
 
 
@@ -244,6 +248,7 @@ def _deviation(table: _Table) -> Deviation:
         expect=_verdicts(table.take("expect", list, [])),
         proof=_proof(table.table("proof")) if "proof" in table else None,
         reaches=tuple(map(str, table.take("reaches", list, []))),
+        breaks_container=table.take("breaks_container", bool, False),
     )
     table.close()
     for pattern in deviation.reaches:

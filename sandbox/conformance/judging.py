@@ -51,7 +51,7 @@ def _verdict(attack: Attack, execution: Execution) -> list[Finding]:
     elif execution.integrity is not Integrity.STRONG:
         why = execution.weak_reason[:200]
         found.append(Finding(Kind.VERDICT, f"the program made its run {execution.integrity}: {why}"))
-    if execution.attempts > 1:
+    if execution.attempts > 1 and not attack.breaks_container:
         found.append(Finding(Kind.VERDICT, f"{execution.attempts} attempts were needed: it broke the container"))
     return found
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-
-_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
 def process_clock(pid: int) -> int:
@@ -18,28 +15,16 @@ def cpu_ns(pid: int) -> int:
     try:
         return time.clock_gettime_ns(process_clock(pid))
     except OSError:
-        return 0 if CLOCKS_OF_OTHERS else _ticks(pid) * _TICK_NS
-
-
-def _ticks(pid: int) -> int:
-    """User and system time in clock ticks, from /proc: for kernels (gVisor's) that do not know others' clocks."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            fields = stream.read().rpartition(b")")[2].split()
-        return int(fields[11]) + int(fields[12])
-    except (OSError, ValueError, IndexError):
         return 0
 
 
-def _others_have_clocks() -> bool:
+def has_clock(pid: int) -> bool:
+    """Whether the kernel tells that process's CPU time at all."""
     try:
-        time.clock_gettime_ns(process_clock(os.getpid()))
+        time.clock_gettime_ns(process_clock(pid))
     except OSError:
         return False
     return True
-
-
-CLOCKS_OF_OTHERS = _others_have_clocks()
 
 
 def run_delay(pid: int) -> int:

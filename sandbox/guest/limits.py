@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from typing import Any
 
-_PR_GET_NO_NEW_PRIVS = 39
+from .clocks import has_clock
+
+_PR_CAPBSET_READ, _PR_GET_NO_NEW_PRIVS = 23, 39
+_CAPABILITY_VERSION_3 = 0x2008_0522
 
 
 class OutOfMemory:
@@ -32,10 +36,9 @@ class OutOfMemory:
         return 0
 
 
-def self_check(scratches: list[str]) -> dict[str, Any]:
-    """The warden's own view; the host refuses anything but what it asked for."""
-    with open("/proc/self/status") as stream:
-        status = dict(line.rstrip("\n").split(":\t", 1) for line in stream if ":\t" in line)
+def self_check(scratches: list[str], other: int) -> dict[str, Any]:
+    """The warden's own view; the host refuses anything but what it asked for. other: the pid of another process."""
+    libc = ctypes.CDLL(None)
     try:
         with open("/.write-test", "w"):
             pass
@@ -45,10 +48,12 @@ def self_check(scratches: list[str]) -> dict[str, Any]:
     return {
         "python": sys.version.split()[0],
         "pid": os.getpid(),
-        "capabilities": int(status["CapEff"], 16),
-        "bounding": int(status["CapBnd"], 16),
-        "no_new_privileges": status["NoNewPrivs"].strip() == "1" if "NoNewPrivs" in status else _no_new_privileges(),
-        "seccomp": int(status.get("Seccomp", 0)),
+        "capabilities": capabilities(libc),
+        "bounding": [number for number in range(64) if libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0) == 1],
+        "no_new_privileges": libc.prctl(_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1,
+        "seccomp": filter_mode(),
+        "processes_seen": sorted(filter(str.isdigit, os.listdir("/proc"))),
+        "clocks_of_others": has_clock(other),
         "read_only": read_only,
         "interfaces": sorted(os.listdir("/sys/class/net")) if os.path.isdir("/sys/class/net") else [],
         "cpus": sorted(os.sched_getaffinity(0)),
@@ -59,11 +64,24 @@ def self_check(scratches: list[str]) -> dict[str, Any]:
     }
 
 
-def _no_new_privileges() -> bool:
-    """Asked of the kernel itself, where /proc does not tell (gVisor)."""
-    import ctypes
+def capabilities(libc: ctypes.CDLL) -> dict[str, list[int]]:
+    """The numbers of this process's effective, permitted and inheritable capabilities (capget(2))."""
+    header, data = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)()
+    if libc.capget(header, data) != 0:
+        raise OSError("capget does not say which capabilities there are")
+    return {
+        name: [number for number in range(64) if data[3 * (number // 32) + index] >> number % 32 & 1]
+        for index, name in enumerate(("effective", "permitted", "inheritable"))
+    }
 
-    return bool(ctypes.CDLL(None).prctl(_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+
+def filter_mode() -> int:
+    """Of system calls (proc_pid_status(5), Seccomp): 2 is a filter. 0 also where the kernel does not say (gVisor)."""
+    try:
+        with open("/proc/self/status") as stream:
+            return int(dict(line.rstrip("\n").split(":\t", 1) for line in stream if ":\t" in line).get("Seccomp", 0))
+    except FileNotFoundError:
+        return 0
 
 
 def _size(folder: str) -> int:

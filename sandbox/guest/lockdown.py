@@ -20,14 +20,14 @@ JUDGE_UID = 10_001
 MAX_FILES = 64  # the zygote's own descriptors stay below this
 
 
-lenient = False  # on gVisor's kernel
+gvisor = False  # the kernel is gVisor's: it lacks some limits, and there is no /proc
 
 
 def prepare(settings: dict[str, Any]) -> None:
     """The zygote's own limits and groups, inherited by its children. Hard limits, soft = hard; what only makes sense
     for a child alone comes with `become`."""
-    global lenient  # noqa: PLW0603  # once, at the zygote's start; its children inherit it
-    lenient = settings["gvisor"]
+    global gvisor  # noqa: PLW0603  # once, at the zygote's start; its children inherit it
+    gvisor = settings["gvisor"]
     limits = settings["limits"]
     for name, value in (
         (resource.RLIMIT_CORE, 0),
@@ -56,7 +56,7 @@ def lower(name: int, value: int) -> None:
         resource.setrlimit(name, (value, value))
     except ValueError:
         # gVisor's kernel does not let all limits be set. What is missing then shows in the probes (guest/probe.py).
-        if not lenient:
+        if not gvisor:
             raise
 
 
@@ -76,7 +76,7 @@ def become(uid: int, cpu_seconds: int, processes: int, open_files: int) -> None:
     lower(resource.RLIMIT_CPU, cpu_seconds)
     lower(resource.RLIMIT_NPROC, processes)
     lower(resource.RLIMIT_NOFILE, open_files)
-    if uid != JUDGE_UID:
+    if uid != JUDGE_UID and not gvisor:
         # First in line for the out-of-memory killer. Our own processes keep 0: a candidate can get back there by an
         # exec, and is then larger than any of them.
         fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)

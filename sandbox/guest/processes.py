@@ -18,7 +18,7 @@ from . import zygote as zygote_module
 from .candidate import PROBE, TIMED
 from .lockdown import JUDGE_UID
 from .slots import Slot
-from .zygote import ANSWER, REAP, REQUEST, SPAWN
+from .zygote import ANSWER, LOOK, REAP, REQUEST, SPAWN
 
 HEAD_BYTES = 2_048  # of the candidate's output, kept for people
 PIPE_READ = 1 << 16
@@ -89,6 +89,10 @@ class Zygote:
     def reap(self, pid: int) -> tuple[int, int, int]:
         """Exit status (as of wait), CPU ns and peak resident bytes of a child that has ended or is about to."""
         return self._ask(REQUEST.pack(REAP, pid, 0, 0, 0), [])
+
+    def has_ended(self, pid: int) -> bool:
+        """Whether a child is a zombie."""
+        return bool(self._ask(REQUEST.pack(LOOK, pid, 0, 0, 0), [])[0])
 
     def stop(self) -> None:
         self._socket.close()
@@ -180,16 +184,8 @@ class Judges:
 def _pidfd(pid: int) -> int | None:
     try:
         return os.pidfd_open(pid)
-    except OSError:  # an older gVisor: then its state is looked at from time to time
+    except OSError:  # an older gVisor: then its parent is asked from time to time
         return None
-
-
-def is_zombie(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            return stream.read().rpartition(b")")[2].split()[0] == b"Z"
-    except (OSError, IndexError):
-        return True
 
 
 class Candidate:
@@ -246,9 +242,9 @@ class Candidate:
         """Whether it has ended by itself; it stays a zombie until `end`."""
         if self.pidfd is not None:
             return wire.readable(self.pidfd, patience_ms)
-        if not is_zombie(self.pid) and patience_ms:
+        if not self._zygote.has_ended(self.pid) and patience_ms:
             time.sleep(patience_ms / 1_000)
-        return is_zombie(self.pid)
+        return self._zygote.has_ended(self.pid)
 
     def end(self) -> tuple[int, int, int]:
         """Kill and reap it; (wait status, CPU ns, peak resident bytes)."""

@@ -43,6 +43,16 @@ class Slot:
         with self._as_owner(), contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(-1, signal.SIGKILL)
 
+    def has_processes(self) -> bool:
+        """Whether there is any process of this uid, zombies included. Exact on gVisor's kernel only: Linux answers the
+        same where every process is out of the uid's reach."""
+        with self._as_owner():
+            try:
+                os.kill(-1, 0)
+            except ProcessLookupError:
+                return False
+            return True
+
     def used(self) -> bool:
         """Whether the scratch folder holds anything, or its own attributes were touched (a message can hide there)."""
         space = os.statvfs(self.scratch)  # gVisor counts no files: there the folder's own change tells
@@ -85,10 +95,12 @@ def empty(folder: str) -> None:
 
 
 class Census:
-    """Counts the container's processes: quickly by the cgroup's own count, surely by going through /proc."""
+    """Counts the container's processes: quickly by the cgroup's own count, surely by going through /proc, or, where
+    there is none (gVisor), by asking whether a signal would reach anything."""
 
     def __init__(self) -> None:
         self._fd = -1
+        self._has_proc = os.path.exists("/proc/self")
         for path in _PIDS_FILES:
             with contextlib.suppress(OSError):
                 self._fd = os.open(path, os.O_RDONLY)
@@ -101,9 +113,16 @@ class Census:
         except (OSError, ValueError):
             return None
 
-    @staticmethod
-    def of_uid(uid: int, known: set[int]) -> list[int]:
-        """Processes of that uid, zombies included, other than the known ones."""
+    def left(self, slot: Slot, known: set[int]) -> list[str]:
+        """What there still is of the slot's processes, once its candidate has been reaped."""
+        if self._has_proc:
+            return list(map(str, self.of_uid(slot.uid, known)))
+        return ["of unknown number"] if slot.has_processes() else []
+
+    def of_uid(self, uid: int, known: set[int]) -> list[int]:
+        """Processes of that uid, zombies included, other than the known ones. None where there is no /proc."""
+        if not self._has_proc:
+            return []
         found = []
         for name in os.listdir("/proc"):
             if name.isdigit() and int(name) not in known and _uid(name) == uid:
@@ -135,11 +154,11 @@ def clean(slot: Slot, census: Census, known: Callable[[], set[int]], own_tasks: 
     known: our own processes. own_tasks: how many tasks the container has when only ours are left; None while other
     candidates, whose threads are not ours to count, are in flight.
     """
-    left: list[int] = []
+    left: list[str] = []
     for attempt in range(ATTEMPTS):
         census.reap_orphans()
         if own_tasks is None or census.tasks() != own_tasks:
-            left = census.of_uid(slot.uid, known())
+            left = census.left(slot, known())
             if left or attempt == 0:
                 slot.kill_all()
             if left:
@@ -152,4 +171,4 @@ def clean(slot: Slot, census: Census, known: Callable[[], set[int]], own_tasks: 
             slot.clean_files()
         except OSError as error:
             return f"the scratch folder cannot be emptied: {error}"
-    return f"left over: processes {left}" if left else "the scratch folder keeps changing"
+    return f"left over: processes {', '.join(left)}" if left else "the scratch folder keeps changing"

@@ -152,7 +152,7 @@ class Warden:
         self._free = [Slot(index, uid) for index, uid in enumerate(request["uids"])]
         self._gid = self._free[0].uid
         self._use_zygotes(0)
-        facts = self_check([slot.scratch for slot in self._free])
+        facts = self_check([slot.scratch for slot in self._free], self._zygote(LEAN).process.pid)
         return facts | {"probes": self._probe(self._free[0])}
 
     def _probe(self, slot: Slot) -> dict[str, str]:

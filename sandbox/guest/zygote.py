@@ -26,9 +26,10 @@ if TYPE_CHECKING:  # `typing` is large, and no candidate needs it for us
 
     Role = Callable[[], None]
 
-# Requests: what to do and four numbers (spawn: uid, CPU seconds, processes, open files; reap: pid). Answers: three.
+# Requests: what to do and four numbers (spawn: uid, CPU seconds, processes, open files; else: pid). Answers: three.
 REQUEST, ANSWER = struct.Struct(">c4I"), struct.Struct(">3q")
-SPAWN, PROBE, REAP = b"S", b"P", b"R"
+SPAWN, PROBE, REAP, LOOK = b"S", b"P", b"R", b"L"
+HAS_ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
 CONTROL_FD = lockdown.MAX_FILES - 1
 LEAN, FULL, JUDGES = KINDS = ("candidates", "candidates-with-modules", "judges")
 # What solutions commonly import: `re` or `typing` alone would cost a run more than all the rest of it. Not `random`: it
@@ -97,6 +98,9 @@ def serve(control: _socket.socket, role: Role) -> None:
         if operation == REAP:
             _, status, usage = os.wait4(first, 0)
             control.send(ANSWER.pack(status, int((usage.ru_utime + usage.ru_stime) * 1e9), usage.ru_maxrss << 10))
+            continue
+        if operation == LOOK:
+            control.send(ANSWER.pack(os.waitid(os.P_PID, first, HAS_ENDED) is not None, 0, 0))
             continue
         pid = os.fork()
         if pid == 0:

@@ -187,3 +187,31 @@ def test_every_job_has_its_result_however_many_there_are():
             if len(verdicts) % 50 == 0:
                 time.sleep(0.3)  # all that is handed out finishes meanwhile
     assert verdicts == [Verdict.PASSED if number % 3 else Verdict.WRONG for number in range(500)]
+
+
+def without_empty_proc(options):
+    return options | {"tmpfs": {path: how for path, how in options["tmpfs"].items() if path != "/proc"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (without_empty_proc, "/proc shows processes"),
+        (lambda options: options | {"security_opt": ["no-new-privileges:true"]}, "socket AF_UNIX: allowed"),
+        (lambda options: options | {"cap_add": [*options["cap_add"], "CHOWN"]}, "capabilities"),
+        (lambda options: options | {"read_only": False}, "root file system"),
+        (lambda options: options | {"cpuset_cpus": ""}, "CpusetCpus"),
+        (lambda options: options | {"mem_limit": None, "memswap_limit": None}, "Memory is"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_missing_limit_is_refused_under_gvisor_too(client, monkeypatch, change, complaint):
+    if "runsc" not in (client.info().get("Runtimes") or {}):
+        pytest.skip("the engine has no runtime runsc")
+    with Sandbox(cores=[0]) as sandbox:
+        image = sandbox.image.id
+    spec = ContainerSpec(image, 0, Limits(), runtime="runsc", gvisor=True)
+    monkeypatch.setattr("sandbox.container.create_options", lambda spec, uids: change(create_options(spec, uids)))
+    with pytest.raises(SandboxError, match=complaint):
+        WardenContainer(client, spec)
+    assert ours(client, owner()) == []

@@ -48,17 +48,24 @@ def test_calls_of_the_other_architecture_may_be_absent_there():
 
 @pytest.mark.parametrize("answer", ["reached ENOSYS", "reached EINVAL", "reached EAFNOSUPPORT"])
 def test_gvisors_own_words(answer):
-    facts = good() | {"socket AF_VSOCK": answer}
+    facts = good() | {"socket AF_VSOCK": answer, "clone3": "refused ENOSYS"}
     assert probe_problems(facts, "runsc") == []
     assert probe_problems(facts, "runc") == probe_problems(facts) == [f"socket AF_VSOCK: {answer}"]
-    assert probe_problems(good() | {"socket AF_UNIX": "allowed"}, "runsc") == ["socket AF_UNIX: allowed"]
+    assert probe_problems(facts | {"socket AF_VSOCK": "refused EPERM", "socket AF_UNIX": "allowed"}, "runsc") == ["socket AF_UNIX: allowed"]
 
 
 def test_what_gvisor_lacks_is_known_one_by_one():
-    assert probe_problems(good() | GVISOR_LACKS, "runsc") == []
+    under_gvisor = good() | GVISOR_LACKS | {"clone3": "refused ENOSYS"}
+    assert probe_problems(under_gvisor, "runsc") == []
     assert len(probe_problems(good() | GVISOR_LACKS)) == len(GVISOR_LACKS)
     for fact in ({"writable mounts": "/tmp"}, {"ptrace TRACEME": "allowed"}, {"devices": "/dev/fuse, /dev/sda"}):
-        assert len(probe_problems(good() | fact, "runsc")) == 1
+        assert len(probe_problems(under_gvisor | fact, "runsc")) == 1
+
+
+@pytest.mark.parametrize("answer", ["allowed", "reached EINVAL", "reached EFAULT", "refused EPERM"])
+def test_a_gvisor_that_knows_clone3_is_refused(answer):
+    """Its flags would reach the kernel in between unseen; with EPERM no thread would start."""
+    assert probe_problems(good() | {"clone3": answer}, "runsc") == [f"clone3: {answer}"]
 
 
 def test_every_call_has_a_number_on_each_machine():

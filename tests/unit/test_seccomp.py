@@ -97,6 +97,14 @@ def test_clone3_is_missing_so_that_clone_is_used():
     assert (rule["action"], rule["errnoRet"], rule["args"]) == ("SCMP_ACT_ERRNO", 38, [])
 
 
+def test_gvisor_is_asked_for_clone3_itself_and_nothing_else_differs():
+    ours, theirs = (json.loads(seccomp.profile_text(gvisor=gvisor)) for gvisor in (False, True))
+    differing = [rule for rule in theirs["syscalls"] if rule not in ours["syscalls"]]
+    assert [(rule["names"], rule["action"]) for rule in differing] == [(["clone3"], "SCMP_ACT_ALLOW")]
+    assert len(ours["syscalls"]) == len(theirs["syscalls"])
+    assert ours | {"syscalls": ()} == theirs | {"syscalls": ()}
+
+
 @given(st.integers(0, 2**64 - 1))
 def test_clone_makes_no_namespace(flags):
     assert allows("clone", flags) == (not flags & 0x7E02_0000)

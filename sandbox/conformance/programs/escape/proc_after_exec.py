@@ -3,6 +3,8 @@
 # expect = ["PASSED"]
 # [proof]
 # output = "attack: after exec: own memory .*, [1-9][0-9]* others refused"
+# [runsc]
+# proof = { output = "attack: after exec: own memory closed, 0 others refused" }
 # ///
 import subprocess
 import sys

@@ -4,6 +4,8 @@
 # [proof]
 # output = "attack: holds 400 MiB"
 # min_rss_mib = 390
+# [runsc]
+# expect = ["PASSED", "TIMEOUT_CPU"]
 # ///
 
 

@@ -3,6 +3,10 @@
 # expect = ["PASSED", "MEMORY", "TIMEOUT_WALL", "TIMEOUT_CPU"]
 # [proof]
 # output = "attack: 8 children take 300 MiB each"
+# [runsc]
+# expect = ["MEMORY"]
+# proof = { termination = "memory_limit" }
+# breaks_container = true
 # ///
 import os
 

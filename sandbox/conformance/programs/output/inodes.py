@@ -3,6 +3,9 @@
 # expect = ["PASSED"]
 # [proof]
 # output = "attack: [1-9][0-9]{1,} files and links, then ENOSPC"
+# [runsc]
+# expect = ["TIMEOUT_CPU"]
+# proof = { min_cpu_ms = 1000, termination = "cpu_limit" }
 # ///
 import errno
 import os
