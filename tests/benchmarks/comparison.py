@@ -65,13 +65,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Ours against a peer on the same solutions: how many times the solutions per second, a fraction of the CPU."""
+    """Ours against a peer on the same solutions: how many times the solutions per second, a fraction of the CPU.
+
+    rates: ours on all its solutions against the peer on its set, which may be a part of them."""
 
     peer: str
     runs: int
     speed: Range | None
     per_round: tuple[float, ...]
     cpu: Range | None
+    rates: Range | None
     with_slow: float | None  # the first pass, where the solutions that met the time limit are among the rest
     slow: int  # of this set
 
@@ -169,6 +172,7 @@ def ratios(plan: Plan, measured: Measured) -> list[Ratio]:
     found = []
     for peer, name in SET_OF.items():
         pairs = list(zip(_over_rounds(measured, OURS, name), _over_rounds(measured, peer, name), strict=True))
+        whole = zip(_over_rounds(measured, OURS, "sample"), _over_rounds(measured, peer, name), strict=True)
         speeds = [speed_ratio(ours, theirs) for ours, theirs in pairs]
         (ours,) = [span for span in measured.first if (span.system, span.name) == (OURS, name)]
         (theirs,) = [span for span in measured.first if span.system == peer]
@@ -179,6 +183,7 @@ def ratios(plan: Plan, measured: Measured) -> list[Ratio]:
                 over_rounds(speeds),
                 tuple(speed for speed in speeds if speed is not None),
                 over_rounds(cpu_ratio(ours, theirs) for ours, theirs in pairs),
+                over_rounds(speed_ratio(ours, theirs) for ours, theirs in whole),
                 speed_ratio(ours, theirs),
                 sum(work.key in measured.slow for work in plan.sets[name]),
             )

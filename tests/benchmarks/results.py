@@ -63,13 +63,18 @@ def _ratios(result: Mapping[str, Any]) -> Table:
             ranged(_range(row["speed"]), 2) + "×",
             ", ".join(number(value, 2) for value in row["per_round"]),
             "–" if row["cpu"] is None else ranged(_range(row["cpu"]), 2) + "×",
+            "–" if row["rates"] is None else ranged(_range(row["rates"]), 1) + "×",
             f"{number(row['with_slow'], 2)}× ({row['slow']})",
         ]
         for row in result["ratios"]
     ]
-    columns = ("ratio", "solutions", "speed ↑", "each round", "CPU, theirs / ours ↑", "speed with those at the limit")
+    columns = (
+        "ratio", "solutions", "speed ↑", "each round", "CPU, theirs / ours ↑", "rate on all of ours / on theirs",
+        "speed with those at the limit",
+    )  # fmt: skip
     note = (
-        f"Same solutions, same cores; ours goes through a set of under {LEAST_RUNS} several times. The last column is "
+        f"Same solutions, same cores; ours goes through a set of under {LEAST_RUNS} several times. The column before the "
+        "last compares ours on the whole sample with theirs on its part of it, as in the table above. The last column is "
         "the first pass, one time only, and how many of the set met the limit."
     )
     return Table("How many times as fast", columns, rows, note)

@@ -260,6 +260,7 @@ def test_ratios_are_on_the_same_solutions_with_and_without_the_slow_ones(compare
     assert found[HUMAN_EVAL].with_slow == pytest.approx((1.6 + 3.0) / 0.4)
     assert (found[HUMAN_EVAL].slow, found[EVALPLUS].slow) == (1, 1)
     assert found[DOCKER_RUN].cpu.median == pytest.approx(50.0)
+    assert found[DOCKER_RUN].rates.median == pytest.approx(50.0)
     shown = {(row.system, row.set): row for row in rows(plan, measured)}
     assert set(shown) == {
         (OURS, "sample"), (HUMAN_EVAL, "sample"), (EVALPLUS, "cases"), (DOCKER_RUN, "few"),
