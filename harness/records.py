@@ -36,6 +36,24 @@ class Decision(StrEnum):
     UNDECIDED = "undecided"
 
 
+class TimingMethod(StrEnum):
+    """How passing solutions are timed."""
+
+    BLOCKS = "blocks"  # ours: measurements.jsonl
+    LEGACY = "legacy"  # the published method, for comparison: legacy.jsonl
+
+
+class LegacyOutcome(StrEnum):
+    """What came of one pass of the published method."""
+
+    MEASURED = "measured"
+    UNSTABLE = "unstable"  # 1,001 blocks, and none settled
+    TIMEOUT = "timeout"  # 3 s for a block or 4 s for the pass were not enough
+    FAILED = "failed"  # the program or its test raised
+    NO_MEASUREMENT = "no_measurement"  # what was written is not what a pass writes, or nothing was
+    INTERNAL = "internal"  # our fault: run again
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One programming task. `prompt` ends where the completion begins; `test` defines `check(candidate)`."""
@@ -106,12 +124,12 @@ class SolutionTiming:
     redone: int  # samples thrown away because something else ran
     calls: int
     calls_digest: str
-    flags: list[str] = field(default_factory=list)  # e.g. memoises, results_differ, failed:<verdict>, noisy
+    flags: list[str] = field(default_factory=list)  # e.g. memoises, results_differ, failed:<verdict>
 
 
 @dataclass(frozen=True, slots=True)
 class MeasurementBlock:
-    """One round of one problem: every distinct passing solution once, interleaved on one core. One JSONL row."""
+    """One round of one problem: distinct passing solutions, once each, interleaved on one core. One JSONL row."""
 
     task_id: str
     round: int
@@ -120,6 +138,30 @@ class MeasurementBlock:
     reference_ns: tuple[int, int]  # CPU time of the reference workload before and after the block
     contaminated: bool
     solutions: list[SolutionTiming]  # in the order they ran
+    of: str = ""  # which set of solutions is being compared; a round may hold a part of it
+    seconds: float = 0.0  # core-seconds that the block took
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyTiming:
+    """One pass of the published timing method (harness/timing/legacy.py) over one solution.
+
+    `avg_ns`, `std_ns` and `blocks` are the measured process's own word: untrusted, mostly compile time, and there for
+    comparison only. The first two are None unless MEASURED, `blocks` where nothing readable was written.
+    """
+
+    task_id: str
+    solution_id: str
+    pass_number: int  # from 0
+    outcome: LegacyOutcome
+    avg_ns: float | None  # mean of the 50 repetitions of the block that counted
+    std_ns: float | None
+    blocks: int | None  # finished, the last one counted if MEASURED
+    cpu_ns: int  # of the whole pass, read from outside: what it cost
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return (self.task_id, self.solution_id, self.pass_number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from harness.records import TimingMethod
 from harness.timing.decisions import DecisionSettings
 from sandbox import Limits, TimingSettings
 
@@ -13,19 +14,22 @@ from sandbox import Limits, TimingSettings
 class AnnotationSettings:
     """min_passing, min_failing: distinct solutions that a problem must have to be worth timing.
 
-    timing_cores: cores that time; None: all that the sandbox has but one. Where they run makes no difference to what
-    is recorded as a setting, so it may change between a run and its continuation.
+    method: LEGACY times by the published method, for comparison; `timing` and `decision` then say nothing.
+    timing_cores: cores that time; None: all that the sandbox has but one. timing_seconds: wall time for timing, after
+    which nothing new is begun. Both may change between a run and its continuation, so they are not recorded.
     """
 
     seed: int = 1
+    method: TimingMethod = TimingMethod.BLOCKS
     min_passing: int = 2
     min_failing: int = 1
     limits: Limits = field(default_factory=Limits)
     timing: TimingSettings = field(default_factory=TimingSettings)
     decision: DecisionSettings = field(default_factory=DecisionSettings)
     timing_cores: tuple[int, ...] | None = None
+    timing_seconds: float | None = None
 
     def recorded(self) -> dict[str, Any]:
         settings = asdict(self)
-        del settings["timing_cores"]
+        del settings["timing_cores"], settings["timing_seconds"]
         return settings

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from harness.cli import options as o
 from harness.errors import UserError
+from harness.records import TimingMethod
 
 EXIT_USER_ERROR, EXIT_INTERRUPTED = 2, 130
 STAGES, AROUND = "The pipeline, in order", "Around it"
@@ -113,18 +114,19 @@ def annotate(
     seed: o.Seed = 1,
     cores: o.Cores = None,
     timing_cores: o.TimingCores = None,
+    timing: o.Timing = TimingMethod.BLOCKS,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
 ) -> None:
-    """Judge the samples in the sandbox, time the ones that pass, and merge: `executions.jsonl`, `measurements.jsonl`,
-    and the training data."""
+    """Judge the samples in the sandbox, time the ones that pass, and merge: `executions.jsonl`, `measurements.jsonl`
+    (or `legacy.jsonl`), and the training data."""
     from harness.cli import stages
 
     where = stages.Where(root, save_path, data_path, tuple(o.split_words(split)), limit, task_ids)
     if samples is not None:
         stages.import_file(where, samples, model_name, stages.reporter(), overwrite=overwrite, dry_run=dry_run)
     used = stages.Cores.parse(cores, timing_cores)
-    stages.annotate(where, seed, used, stages.reporter(), overwrite=overwrite, dry_run=dry_run)
+    stages.annotate(where, seed, used, stages.reporter(), method=timing, overwrite=overwrite, dry_run=dry_run)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -190,6 +192,7 @@ def evaluate(
     seed: o.Seed = 1,
     cores: o.Cores = None,
     timing_cores: o.TimingCores = None,
+    timing: o.Timing = TimingMethod.BLOCKS,
     regen: o.Regen = o.Switch.FALSE,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
@@ -205,6 +208,7 @@ def evaluate(
         o.split_words(models) if models else None,
         stages.Cores.parse(cores, timing_cores),
         stages.reporter(),
+        method=timing,
         overwrite=overwrite or bool(regen),
         dry_run=dry_run,
     )
@@ -248,12 +252,16 @@ def demo(
 @app.command(rich_help_panel=AROUND)
 def doctor(
     root: o.Root = Path("runs"),
+    no_aa: o.NoAa = False,
     sandbox: o.AttackSandbox = False,
     runtime: o.Runtime = None,
     cores: o.AttackCores = None,
     json: o.Json = False,
 ) -> None:
     """Say what on this machine spoils isolation or timings, and what to do. Ends with 1 if something must be mended.
+
+    Part of it is the A/A run: the same programs under other names are timed against each other, and none may seem
+    faster. Ten seconds on an idle machine, 40 at most.
 
     With --sandbox, attack the sandbox instead: hostile programs of every kind, beside honest ones. Minutes.
     """
@@ -265,7 +273,7 @@ def doctor(
         raise typer.Exit(d.attack(runtime, chosen, stages.reporter(), as_json=json))
     if runtime is not None or cores is not None:
         raise UserError("--runtime and --cores say where to attack", fix="add --sandbox")
-    raise typer.Exit(d.run(root, as_json=json))
+    raise typer.Exit(d.run(root, stages.reporter(), as_json=json, aa=not no_aa))
 
 
 def main() -> None:

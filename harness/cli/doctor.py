@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.core_locks import claim, read_siblings
 from harness.doctor.checks import examine, exit_code
-from harness.doctor.gather import gather
+from harness.doctor.facts import AaFacts, MachineFacts
+from harness.doctor.look import look
 from harness.doctor.show import print_table, to_json
+from harness.errors import UserError
+from harness.placement import place
 from harness.progress import Reporter
 from sandbox import Sandbox, allowed_cores
-from sandbox.conformance import CATEGORIES, LIMITS, Report, Result, load_attacks, run_suite
+from sandbox.conformance import CATEGORIES, LIMITS, Attack, Report, Result, load_attacks, run_suite
 
 # Runtimes with a kernel of their own on top: timings there say nothing, so attacks on timings neither.
 NOT_FOR_TIMING = ("runsc",)
+WATCH_SECONDS = 1.0
 COLUMNS = {
     "attempted": "attempted",
     "forged": "forged",
@@ -34,9 +41,9 @@ LEGEND = (
 )
 
 
-def run(root: Path, *, as_json: bool) -> int:
-    """Print the findings to standard output; the exit code."""
-    facts = gather(root)
+def run(root: Path, reporter: Reporter, *, as_json: bool, aa: bool) -> int:
+    """Print the findings to standard output; the exit code. aa: with the A/A run."""
+    facts = examined(root, reporter, aa=aa)
     findings = examine(facts)
     if as_json:
         print(to_json(findings, facts))
@@ -45,9 +52,41 @@ def run(root: Path, *, as_json: bool) -> int:
     return exit_code(findings)
 
 
+def examined(root: Path, reporter: Reporter, *, aa: bool) -> MachineFacts:
+    """All facts. What has to be tried is tried on a core that no other run holds, and held as by a run."""
+    siblings = read_siblings()
+    with ExitStack() as stack:
+        try:
+            (core,) = stack.enter_context(claim(place(allowed_cores(), siblings).timing, most=1, siblings=siblings))
+        except UserError as taken:  # a machine at work is nothing to mend
+            facts = look(root, core=None, watch_seconds=WATCH_SECONDS)
+            return replace(facts, aa=AaFacts(error=f"not made: {taken.what}"))
+        facts = look(root, core=core, watch_seconds=WATCH_SECONDS)
+        return replace(facts, aa=_aa(facts, core, reporter) if aa else AaFacts(error="left out (--no-aa)"))
+
+
+def _aa(facts: MachineFacts, core: int, reporter: Reporter) -> AaFacts:
+    if facts.lockdown is None or facts.lockdown.error:
+        return AaFacts(error="not made: that takes the engine, the image and a lock-down that holds")
+    from harness.doctor.aa import run_aa
+
+    return run_aa(core, reporter)
+
+
 def attack(runtime: str | None, cores: Sequence[int] | None, reporter: Reporter, *, as_json: bool) -> int:
     """Run every hostile program in the sandbox and print the report to standard output; 1 if anything was found."""
-    attacks, cores = load_attacks(), cores or allowed_cores()[-1:]
+    attacks, siblings = load_attacks(), read_siblings()
+    wanted, most = (cores, None) if cores else (allowed_cores()[::-1], 1)
+    with claim(wanted, needed=wanted if cores else (), most=most, siblings=siblings, warn=reporter.warn) as ours:
+        report = _attacked(attacks, ours, runtime, reporter)
+    if as_json:
+        print(report.to_json())
+    else:
+        print_report(report, Console())
+    return 0 if report.ok else 1
+
+
+def _attacked(attacks: Sequence[Attack], cores: Sequence[int], runtime: str | None, reporter: Reporter) -> Report:
     found = 0
     with reporter.task("attack the sandbox", len(attacks) * len(cores), unit="programs") as task:
 
@@ -56,7 +95,7 @@ def attack(runtime: str | None, cores: Sequence[int] | None, reporter: Reporter,
             found += bool(result.findings)
             task.advance(note=f"{found} with findings · {result.attack}" if found else result.attack)
 
-        report = run_suite(
+        return run_suite(
             lambda core: Sandbox(cores=[core], limits=LIMITS, runtime=runtime),
             attacks,
             cores=cores,
@@ -64,11 +103,6 @@ def attack(runtime: str | None, cores: Sequence[int] | None, reporter: Reporter,
             timed=runtime not in NOT_FOR_TIMING,
             on_progress=progress,
         )
-    if as_json:
-        print(report.to_json())
-    else:
-        print_report(report, Console())
-    return 0 if report.ok else 1
 
 
 def print_report(report: Report, console: Console) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from harness.records import TimingMethod
+
 DATA, MODEL, SAMPLING, TRAINING, RUN = "Data", "Model", "Sampling", "Training", "This run"
 
 
@@ -94,7 +96,7 @@ Cores = Annotated[
     typer.Option(
         "--cores",
         help="CPU cores for the sandbox, e.g. 1,2,3.",
-        show_default="all that this process may use",
+        show_default="all that this process may use and no other run has",
         rich_help_panel=RUN,
     ),
 ]
@@ -103,7 +105,15 @@ TimingCores = Annotated[
     typer.Option(
         "--timing_cores",
         help="Those of them that time.",
-        show_default="all but the first, which is left to the host side",
+        show_default="one of each physical core; the first core is left to the host side",
+        rich_help_panel=RUN,
+    ),
+]
+Timing = Annotated[
+    TimingMethod,
+    typer.Option(
+        "--timing",
+        help="How passing solutions are timed: blocks is ours; legacy is the published method, for comparison only.",
         rich_help_panel=RUN,
     ),
 ]
@@ -178,6 +188,9 @@ Regen = Annotated[
         rich_help_panel=RUN,
     ),
 ]  # fmt: skip
+NoAa = Annotated[
+    bool, typer.Option("--no-aa", help="Leave out the A/A run, which takes up to 40 s.", rich_help_panel=RUN)
+]
 ATTACK = "Attack the sandbox"
 AttackSandbox = Annotated[
     bool,

@@ -24,7 +24,7 @@ from harness.errors import UserError
 from harness.paths import RunPaths, data_name
 from harness.problems import load_problems, select_problems
 from harness.progress import ConsoleReporter, Reporter
-from harness.records import Problem, Sample
+from harness.records import Problem, Sample, TimingMethod
 from harness.store import Manifest, locked, read_rows, write_rows
 
 if TYPE_CHECKING:
@@ -184,7 +184,16 @@ def import_file(where: Where, path: Path, model: str, tell: Reporter, *, overwri
 # --- annotate, merge --------------------------------------------------------------------------------------------
 
 
-def annotate(where: Where, seed: int, cores: Cores, tell: Reporter, *, overwrite: bool, dry_run: bool) -> None:
+def annotate(
+    where: Where,
+    seed: int,
+    cores: Cores,
+    tell: Reporter,
+    *,
+    method: TimingMethod = TimingMethod.BLOCKS,
+    overwrite: bool,
+    dry_run: bool,
+) -> None:
     from harness.annotation.settings import AnnotationSettings
     from harness.annotation.stage import annotate as judge_and_time
 
@@ -202,14 +211,17 @@ def annotate(where: Where, seed: int, cores: Cores, tell: Reporter, *, overwrite
         summary = judge_and_time(
             problems,
             folder,
-            settings=AnnotationSettings(seed=seed, timing_cores=cores.timing),
+            settings=AnnotationSettings(seed=seed, method=method, timing_cores=cores.timing),
             reporter=tell,
             cores=cores.all,
             overwrite=overwrite,
         )
         print_counts(f"Verdicts, {split}", summary.verdicts)
         timed = f"{summary.solutions_timed} solutions of {summary.problems_timed} problems timed"
-        tell.say(f"{timed} in {summary.blocks} blocks, {summary.contaminated} of them disturbed and repeated")
+        if method is TimingMethod.LEGACY:
+            tell.say(f"{timed} by the published method, for comparison only; passes: {pairs_of_words(summary.passes)}")
+        else:
+            tell.say(f"{timed} in {summary.blocks} blocks, {summary.contaminated} of them disturbed and repeated")
     if not dry_run:
         _merge(where, by_split, tell)
 
@@ -228,7 +240,8 @@ def _merge(where: Where, by_split: Mapping[str, Sequence[Problem]], tell: Report
 
     for split, problems in by_split.items():
         samples, datasets = where.paths.samples(split), where.paths.datasets(split)
-        settings = MergeStageSettings(decisions=_annotated_with(samples).decision)
+        annotated = _annotated_with(samples)
+        settings = MergeStageSettings(method=annotated.method, decisions=annotated.decision)
         with locked(samples), locked(datasets):
             summary = merge_split(problems, samples, datasets, settings=settings, reporter=tell)
         share = summary.undecided_share
@@ -323,6 +336,7 @@ def evaluate(
     cores: Cores,
     tell: Reporter,
     *,
+    method: TimingMethod = TimingMethod.BLOCKS,
     overwrite: bool,
     dry_run: bool,
 ) -> None:
@@ -343,7 +357,7 @@ def evaluate(
         models,
         folder,
         sampling=how.settings(),
-        annotation=AnnotationSettings(seed=how.seed, timing_cores=cores.timing),
+        annotation=AnnotationSettings(seed=how.seed, method=method, timing_cores=cores.timing),
         request=_request(where, split),
         reporter=tell,
         cores=cores.all,

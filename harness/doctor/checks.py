@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.doctor.facts import MachineFacts
+from harness.placement import cpu_list, one_per_core, place
 
 GIB = 1024**3
 
@@ -15,10 +16,13 @@ GIB = 1024**3
 MAX_LOAD_SHARE = 0.5  # load per allowed CPU
 MAX_PRESSURE_PERCENT = 10.0
 MAX_STEAL = 0.01
+MAX_STEAL_NOW = 0.05  # of the worst CPU, within a second: there one tick of the kernel's count is 1%
 MAX_CLOCK_READ_NS = 1000.0
 MIN_MEMORY = 4 * GIB
 MIN_DISK = 5 * GIB
 MIN_API = (1, 41)  # Docker 20.10: the first with cgroup v2
+MIN_PAIRS = 30  # identical pairs that an A/A run takes to say something
+MAX_DELTA = 0.15  # gaps above it should nearly all be decided (aim of the timing protocol)
 
 
 class Status(StrEnum):
@@ -31,6 +35,7 @@ class Status(StrEnum):
 class Group(StrEnum):
     ISOLATION = "isolation"
     TIMING = "timing"
+    AA = "aa"
     ROOM = "room"
 
 
@@ -118,6 +123,19 @@ def privileges(facts: MachineFacts) -> Finding:
     return Finding("engine's privileges", Group.ISOLATION, Status.WARN, found, advice)
 
 
+def lockdown(facts: MachineFacts) -> Finding:
+    """Limits that an engine accepts are not always limits that it enforces: one container has to show them."""
+    tried = facts.lockdown
+    if tried is None:
+        return _unknown("lock-down", Group.ISOLATION, "not tried: that takes the engine, the image and a free core")
+    if tried.error:
+        advice = tried.fix or "update Docker and the kernel: without all of it the sandbox refuses to run"
+        return Finding("lock-down", Group.ISOLATION, Status.ERROR, tried.error, advice)
+    took = f", in {tried.seconds:.1f} s" if tried.seconds is not None else ""
+    found = f"a container was started{took}: from inside, every limit and refusal is as asked for"
+    return Finding("lock-down", Group.ISOLATION, Status.OK, found)
+
+
 def cores(facts: MachineFacts) -> Finding:
     if facts.allowed is None:
         return _unknown("cores", Group.TIMING)
@@ -126,6 +144,7 @@ def cores(facts: MachineFacts) -> Finding:
     if (physical or len(facts.allowed)) < 2:
         advice = "give at least two cores: one is kept for the host side, timings run on the others"
         return Finding("cores", Group.TIMING, Status.WARN, found, advice)
+    found += f"; would time on {cpu_list(place(facts.allowed, facts.siblings).timing)}"
     return Finding("cores", Group.TIMING, Status.OK, found)
 
 
@@ -133,7 +152,7 @@ def physical_cores(facts: MachineFacts) -> int | None:
     """Physical cores among the allowed CPUs; None where the topology is hidden."""
     if facts.siblings is None or facts.allowed is None:
         return None
-    return sum(1 for core in facts.siblings if set(core) & set(facts.allowed))
+    return len(one_per_core(facts.allowed, facts.siblings))
 
 
 def smt(facts: MachineFacts) -> Finding:
@@ -147,15 +166,21 @@ def smt(facts: MachineFacts) -> Finding:
     return Finding("SMT siblings", Group.TIMING, Status.WARN, found, advice)
 
 
-def topology(facts: MachineFacts) -> Finding:
+def numa(facts: MachineFacts) -> Finding:
     if facts.numa_nodes is None:
-        return _unknown("NUMA and hybrid cores", Group.TIMING)
-    kinds = len(set(facts.max_frequencies or ()))
-    found = f"{facts.numa_nodes} NUMA node{'s' if facts.numa_nodes > 1 else ''}"
-    if kinds > 1:
-        advice = "pin the harness to cores of one kind (taskset): solutions are compared on one core, but cores differ"
-        return Finding("NUMA and hybrid cores", Group.TIMING, Status.WARN, f"{found}, {kinds} kinds of cores", advice)
-    return Finding("NUMA and hybrid cores", Group.TIMING, Status.OK, found)
+        return _unknown("NUMA nodes", Group.TIMING)
+    return Finding("NUMA nodes", Group.TIMING, Status.OK, str(facts.numa_nodes))
+
+
+def kinds(facts: MachineFacts) -> Finding:
+    """Hybrid processors. Everything that is compared is timed on one core, but a confirmation may be on another."""
+    if facts.core_kinds is None:
+        return _unknown("kinds of cores", Group.TIMING)
+    if facts.core_kinds == 1:
+        return Finding("kinds of cores", Group.TIMING, Status.OK, "one: all are equally fast")
+    found = f"{facts.core_kinds}: a hybrid processor"
+    advice = "keep the harness on cores of one kind (taskset, --cores): what is quicker on one may not be on the other"
+    return Finding("kinds of cores", Group.TIMING, Status.WARN, found, advice)
 
 
 def quota(facts: MachineFacts) -> Finding:
@@ -163,7 +188,11 @@ def quota(facts: MachineFacts) -> Finding:
         return _unknown("CPU quota", Group.TIMING)
     if facts.quota == float("inf"):
         return Finding("CPU quota", Group.TIMING, Status.OK, "none")
-    found = f"{facts.quota:g} CPUs" + (f", throttled in {facts.throttled} periods" if facts.throttled else "")
+    found = f"{facts.quota:g} CPUs"
+    if facts.throttled:
+        found += f", used up in {facts.throttled:,} periods so far"
+    if facts.throttled_now:
+        found += f" and in {facts.throttled_now} just now"
     advice = "give whole cores (cpuset) instead of a quota: a quota stops a run in the middle of a timing"
     return Finding("CPU quota", Group.TIMING, Status.WARN, found, advice)
 
@@ -191,9 +220,10 @@ def pressure(facts: MachineFacts) -> Finding:
 def steal(facts: MachineFacts) -> Finding:
     if facts.steal is None or facts.virtualisation is None:
         return _unknown("virtual machine, steal", Group.TIMING)
-    where = facts.virtualisation or "bare metal"
-    found = f"{where}, {facts.steal:.2%} stolen since start"
-    if facts.steal > MAX_STEAL:
+    found = f"{facts.virtualisation or 'bare metal'}; stolen since its start {facts.steal:.2%}"
+    if facts.steal_now is not None and facts.watched_seconds is not None:
+        found += f", in the last {facts.watched_seconds:.1f} s {facts.steal_now:.0%} of the worst CPU"
+    if facts.steal > MAX_STEAL or (facts.steal_now or 0.0) > MAX_STEAL_NOW:
         advice = "the host is overbooked: use dedicated CPUs, or expect more repeated samples"
         return Finding("virtual machine, steal", Group.TIMING, Status.WARN, found, advice)
     return Finding("virtual machine, steal", Group.TIMING, Status.OK, found)
@@ -247,6 +277,54 @@ def counters(facts: MachineFacts) -> Finding:
     return Finding("hardware counters", Group.TIMING, Status.OK, found)
 
 
+def identical(facts: MachineFacts) -> Finding:
+    """Programs that are the same must never be told apart."""
+    a = facts.aa
+    if a is None or a.error or a.pairs is None or a.decided is None:
+        return _unknown("identical pairs", Group.AA, (a and a.error) or "left out")
+    where = _listed(("core {}", a.core), ("{:.0f} s", a.seconds))
+    weather = _listed(
+        ("{:.0%} of blocks disturbed", a.contaminated),
+        ("{:.0%} of samples redone", a.redone),
+        ("{} programs marked without reason", a.flagged or None),
+    )
+    details = f" ({where})" * bool(where) + f"; {weather}" * bool(weather)
+    if a.decided:
+        found = f"{a.decided} of {a.pairs} decided: timings on this machine are not to be trusted{details}"
+        advice = "stop all other work and run this again; if it stays, time on another machine"
+        return Finding("identical pairs", Group.AA, Status.ERROR, found, advice)
+    found = f"none of {a.pairs} decided, as it must be{details}"
+    if a.pairs < MIN_PAIRS:
+        advice = f"{MIN_PAIRS} pairs are wanted, but too much was disturbed: stop other work and run this again"
+        return Finding("identical pairs", Group.AA, Status.WARN, found, advice)
+    return Finding("identical pairs", Group.AA, Status.OK, found)
+
+
+def resolution(facts: MachineFacts) -> Finding:
+    """The scatter between programs that are the same says which gaps can be seen (δ, see harness.doctor.aa)."""
+    a = facts.aa
+    if a is None or a.error or a.delta is None:
+        return _unknown("gaps that are seen", Group.AA, (a and a.error) or "left out")
+    late = None if a.best_delta == a.delta else a.best_delta
+    soon = " in the first rounds" * (late is not None)
+    found = _listed(("from {:.0%} on" + soon, a.delta), ("from {:.0%} on in all of them", late))
+    scatter = _listed(
+        ("ratios scatter by {:.1%} from round to round", a.spread),
+        ("those of nine pairs in ten by up to {:.1%}", a.wide_spread),
+        ("widest gap {:.1%}", a.widest_gap),
+    )
+    found += f"; {scatter}" * bool(scatter)
+    if a.delta > MAX_DELTA:
+        advice = "closer pairs take more rounds or stay undecided: stop other work, see to the warnings above"
+        return Finding("gaps that are seen", Group.AA, Status.WARN, found, advice)
+    return Finding("gaps that are seen", Group.AA, Status.OK, found)
+
+
+def _listed(*parts: tuple[str, float | None]) -> str:
+    """Texts with their values, without those that are not known."""
+    return ", ".join(text.format(value) for text, value in parts if value is not None)
+
+
 def memory(facts: MachineFacts) -> Finding:
     if facts.memory_available is None:
         return _unknown("memory", Group.ROOM)
@@ -276,8 +354,9 @@ def gpu(facts: MachineFacts) -> Finding:
 
 
 CHECKS: tuple[Check, ...] = (
-    engine, cgroups, seccomp, image, privileges,
-    cores, smt, topology, quota, load, pressure, steal, clock, frequency, memory_noise, isolation, counters,
+    engine, cgroups, seccomp, image, privileges, lockdown,
+    cores, smt, numa, kinds, quota, load, pressure, steal, clock, frequency, memory_noise, isolation, counters,
+    identical, resolution,
     memory, disk, gpu,
 )  # fmt: skip
 

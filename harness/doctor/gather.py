@@ -8,28 +8,35 @@ import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+from harness.core_locks import CPU_FOLDER, read_siblings
 from harness.doctor.facts import EngineFacts, GpuFacts, MachineFacts
+from harness.placement import parse_cpu_list
 from sandbox.engine import connect
 from sandbox.errors import SandboxError
 from sandbox.image import find_image
 
-CPU_FOLDER = Path("/sys/devices/system/cpu")
 MIB = 1024 * 1024
+SAME_KIND = 1.1  # cores whose speeds differ by less are of one kind: favoured cores boost a little higher
+LEAST_WATCH_SECONDS = 0.25  # the kernel counts stolen time in hundredths of a second
 
 
 def gather(root: Path) -> MachineFacts:
-    """All facts. root: where runs are kept, for the disk check."""
+    """All facts that are there to be read; nothing is started. root: where runs are kept, for the disk check."""
+    allowed = _allowed()
     return MachineFacts(
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         cpus=psutil.cpu_count(),
-        allowed=_allowed(),
-        siblings=_siblings(),
+        allowed=allowed,
+        siblings=read_siblings(),
         numa_nodes=_numa_nodes(),
-        max_frequencies=_max_frequencies(),
+        core_kinds=_core_kinds(allowed),
         quota=_quota(),
         throttled=_throttled(),
         load=os.getloadavg()[0],
@@ -38,7 +45,7 @@ def gather(root: Path) -> MachineFacts:
         virtualisation=_virtualisation(),
         clocksource=_text(Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")),
         clock_read_ns=_clock_read_ns(),
-        governor=_text(CPU_FOLDER / "cpu0/cpufreq/scaling_governor"),
+        governor=_governor(),
         turbo=_turbo(),
         swap_used=psutil.swap_memory().used,
         thp=_chosen(_text(Path("/sys/kernel/mm/transparent_hugepage/enabled"))),
@@ -97,28 +104,36 @@ def _allowed() -> tuple[int, ...] | None:
     return tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else None
 
 
-def parse_cpu_list(text: str) -> tuple[int, ...]:
-    """A kernel CPU list: "0-2,5" → (0, 1, 2, 5)."""
-    numbers: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        if first:
-            numbers += range(int(first), int(last if dash else first) + 1)
-    return tuple(numbers)
-
-
-def _siblings() -> tuple[tuple[int, ...], ...] | None:
-    lists = [_text(path) for path in CPU_FOLDER.glob("cpu[0-9]*/topology/thread_siblings_list")]
-    return tuple(sorted({parse_cpu_list(text) for text in lists if text})) or None
-
-
 def _numa_nodes() -> int | None:
     return len(list(Path("/sys/devices/system/node").glob("node[0-9]*"))) or None
 
 
-def _max_frequencies() -> tuple[int, ...] | None:
-    texts = [_text(path) for path in sorted(CPU_FOLDER.glob("cpu[0-9]*/cpufreq/cpuinfo_max_freq"))]
-    return tuple(int(text) for text in texts if text and text.isdigit()) or None
+def _core_kinds(allowed: tuple[int, ...] | None) -> int | None:
+    """By the kernel's own lists of a hybrid processor's cores, else by how fast the kernel takes each to be."""
+    cpus = set(allowed or ())
+    lists = [_text(path) for path in Path("/sys/devices").glob("cpu_*/cpus")]  # cpu_core, cpu_atom, cpu_lowpower
+    if found := sum(1 for text in lists if text and cpus & set(parse_cpu_list(text))):
+        return found
+    for name in ("cpu_capacity", "cpufreq/cpuinfo_max_freq"):
+        texts = [_text(CPU_FOLDER / f"cpu{cpu}" / name) for cpu in cpus]
+        values = [int(text) for text in texts if text and text.isdigit()]
+        if values:
+            return count_kinds(values)
+    return None
+
+
+def count_kinds(speeds: Iterable[int]) -> int:
+    """How many clearly different speeds there are."""
+    kinds, least = 0, 0.0
+    for speed in sorted(speeds):
+        if not kinds or speed > SAME_KIND * least:
+            kinds, least = kinds + 1, speed
+    return kinds
+
+
+def _governor() -> str | None:
+    texts = {_text(path) for path in CPU_FOLDER.glob("cpu[0-9]*/cpufreq/scaling_governor")}
+    return ", ".join(sorted(text for text in texts if text)) or None
 
 
 def parse_quota(text: str) -> float | None:
@@ -149,11 +164,14 @@ def _quota() -> float | None:
 
 
 def _throttled() -> int | None:
-    for folder in _cpu_cgroups():
-        for line in (_text(folder / "cpu.stat") or "").splitlines():
-            if line.startswith("nr_throttled "):
-                return int(line.split()[1])
-    return None
+    """Periods in which the quota was used up: of our cgroup or the one above it where that was most often."""
+    counts = [
+        int(line.split()[1])
+        for folder in _cpu_cgroups()
+        for line in (_text(folder / "cpu.stat") or "").splitlines()
+        if line.startswith("nr_throttled ")
+    ]
+    return max(counts, default=None)
 
 
 def _cpu_cgroups() -> list[Path]:
@@ -179,9 +197,39 @@ def _cpu_pressure() -> float | None:
 
 
 def _steal() -> float | None:
-    times = psutil.cpu_times()
+    return _stolen(psutil.cpu_times())
+
+
+def _stolen(times: Any) -> float | None:
+    """The share that the hypervisor took of some CPU times."""
     total = sum(times)
     return float(times.steal) / total if hasattr(times, "steal") and total else None
+
+
+class Watch:
+    """Counts steal and throttling from its making on."""
+
+    def __init__(self) -> None:
+        self._begin = time.monotonic()
+        self._times, self._throttled = psutil.cpu_times(percpu=True), _throttled()
+
+    def added_to(self, facts: MachineFacts, seconds: float = 0.0) -> MachineFacts:
+        """The facts with what was counted. Waits until `seconds` have passed since the start."""
+        time.sleep(max(0.0, self._begin + seconds - time.monotonic()))
+        watched = time.monotonic() - self._begin
+        now, throttled = psutil.cpu_times(percpu=True), _throttled()
+        shares: list[float | None] = []
+        if watched >= LEAST_WATCH_SECONDS and len(now) == len(self._times):
+            for before, after in zip(self._times, now, strict=True):
+                passed = (late - early for early, late in zip(before, after, strict=True))
+                shares.append(_stolen(type(after)(*passed)))
+        both = throttled is not None and self._throttled is not None
+        return replace(
+            facts,
+            steal_now=max((share for share in shares if share is not None), default=None),
+            throttled_now=(throttled or 0) - (self._throttled or 0) if both else None,
+            watched_seconds=watched,
+        )
 
 
 def _virtualisation() -> str | None:

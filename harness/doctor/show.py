@@ -17,6 +17,7 @@ STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.UNKNOWN: "dim", Stat
 TITLES = {
     Group.ISOLATION: "Isolation: can model-written code be kept in?",
     Group.TIMING: "Timing: what disturbs measurements here?",
+    Group.AA: "A/A run: does a program look faster than itself under other names?",
     Group.ROOM: "Room",
 }
 
@@ -42,8 +43,11 @@ def print_table(findings: Sequence[Finding], facts: MachineFacts, console: Conso
 def summary(findings: Sequence[Finding]) -> str:
     counts = {status: sum(f.status is status for f in findings) for status in Status}
     listing = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    if counts[Status.ERROR]:
+    groups = {f.group for f in findings if f.status is Status.ERROR}
+    if Group.ISOLATION in groups:
         return f"{listing}. Mend the errors before running: solutions are not run without isolation."
+    if groups:
+        return f"{listing}. Mend the errors before timing: labels made here would not be true."
     if counts[Status.WARN]:
         return f"{listing}. Ready; the warnings cost time or certainty, never correctness."
     return f"{listing}. Ready."

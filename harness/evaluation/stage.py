@@ -109,7 +109,7 @@ def report(
     if not samples:
         raise UserError("there are no samples", where=str(folder), fix="run `eval` first")
     executions = list(latest_executions(folder / EXECUTIONS).values())
-    labels = read_labels(folder / MEASUREMENTS, annotation)
+    labels = read_labels(folder, annotation)
     blocks = list(read_rows(folder / MEASUREMENTS, MeasurementBlock))
     results = evaluate(
         problems,

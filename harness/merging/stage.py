@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,22 +22,26 @@ from harness.records import (
     SCHEMA_VERSION,
     Decision,
     ExecutionRow,
+    LegacyTiming,
     MeasurementBlock,
     MergedRow,
     Problem,
     ProblemLabels,
     Sample,
+    TimingMethod,
 )
 from harness.store import read_rows, write_atomically, write_rows
 from harness.timing.decisions import DecisionSettings, decide
+from harness.timing.legacy import legacy_labels
 from harness.timing.schedule import current_blocks
 
 
 @dataclass(frozen=True, slots=True)
 class MergeStageSettings:
-    """What is kept, and how measurements become decisions."""
+    """What is kept, and how measurements become decisions. method: by which the solutions were timed."""
 
     keep: MergeSettings = field(default_factory=MergeSettings)
+    method: TimingMethod = TimingMethod.BLOCKS
     decisions: DecisionSettings = field(default_factory=DecisionSettings)
 
 
@@ -81,9 +85,7 @@ def merge(
     wanted = {problem.task_id for problem in problems}
     samples, foreign = _samples(samples_folder / "samples.jsonl", wanted)
     executions = _by_task(samples_folder / "executions.jsonl", ExecutionRow, "annotate")
-    blocks: dict[str, list[MeasurementBlock]] = defaultdict(list)
-    for block in read_rows(samples_folder / "measurements.jsonl", MeasurementBlock):
-        blocks[block.task_id].append(block)
+    labels_of = _measured(samples_folder, settings)
 
     merged: list[MergedRow] = []
     dropped: Counter[str] = Counter()
@@ -94,8 +96,7 @@ def merge(
         for problem in problems:
             own = samples.get(problem.task_id, [])
             judged = judge(own, executions.get(problem.task_id, []), settings.keep)
-            timed = blocks.get(problem.task_id)
-            labels = decide(current_blocks(timed), settings.decisions) if timed else None
+            labels = labels_of(problem.task_id)
             outcome = merge_judged(problem, judged, labels, settings.keep) if own else DropReason.NO_SAMPLES
             row = None if isinstance(outcome, DropReason) else outcome
             if row is None:
@@ -122,6 +123,19 @@ def merge(
     write_atomically(datasets_folder / "pairs.parquet", parquet_bytes(map(pair_row, pairs), PAIRS_SCHEMA))
     write_atomically(datasets_folder / "summary.json", json.dumps(asdict(summary), indent=2, sort_keys=True) + "\n")
     return summary
+
+
+def _measured(folder: Path, settings: MergeStageSettings) -> Callable[[str], ProblemLabels | None]:
+    """Labels by task_id, made when they are asked for: large problems take a while."""
+    if settings.method is TimingMethod.LEGACY:
+        passes: dict[str, list[LegacyTiming]] = defaultdict(list)
+        for row in read_rows(folder / "legacy.jsonl", LegacyTiming):
+            passes[row.task_id].append(row)
+        return lambda task_id: legacy_labels(passes[task_id]) if task_id in passes else None
+    blocks: dict[str, list[MeasurementBlock]] = defaultdict(list)
+    for block in read_rows(folder / "measurements.jsonl", MeasurementBlock):
+        blocks[block.task_id].append(block)
+    return lambda task_id: decide(current_blocks(blocks[task_id]), settings.decisions) if task_id in blocks else None
 
 
 def _by_task(path: Path, row_type: type[ExecutionRow], stage: str) -> dict[str, list[ExecutionRow]]:

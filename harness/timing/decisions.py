@@ -1,4 +1,4 @@
-"""The decision for every pair of a problem's solutions: quick/slow, same, or undecided; and when to measure on.
+"""The decision for every pair of a problem's solutions: quick/slow, same, or undecided.
 
 A pair is decided when the median ratio is at least `min_ratio`, the 99% interval lies above `ratio_floor`, and the
 pair is among Benjamini-Hochberg's discoveries over the problem's pairs. Rounds are looked at as they come (5 to 16
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from harness.timing.statistics import (
     Floats,
     benjamini_hochberg,
     estimate,
+    log_first_times,
     log_times,
     p_values,
     pair_indices,
@@ -32,14 +33,20 @@ from harness.timing.statistics import (
 )
 
 CONFIRM_FROM = 1000  # rounds from here on confirm
-CONFIRM_CONFIDENCE = 0.95  # of the second look alone; the first has been passed at `confidence`
+CONFIRM_CONFIDENCE = 0.90  # of the second look alone, whose direction is given: 95% on its one side
 CALLS_DIFFER = "calls_differ"
-SPOILING_FLAGS = frozenset({"results_differ", "memoises", "waits", CALLS_DIFFER})  # and `failed:…`, `not_timed:…`
+MEMOISES = "memoises"
+# And `failed:…`, `not_timed:…`. Threads and children may have had work that the process clock did not show.
+SPOILING_FLAGS = frozenset({"results_differ", "judged_dearer", "waits", "threads", "children", "weak", CALLS_DIFFER})
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionSettings:
-    """Ratios are slow/quick. `confirm_rounds` 0: a decision needs no confirmation (one that is there counts)."""
+    """Ratios are slow/quick. `confirm_rounds` 0: a decision needs no confirmation (one that is there counts).
+
+    seconds_per_solution: core-seconds of a problem's screening, by its number of solutions, after which close pairs
+    get no further rounds. least_first_ns: first passes below it say nothing; see `decide`.
+    """
 
     min_rounds: int = 5
     max_rounds: int = 16
@@ -49,15 +56,18 @@ class DecisionSettings:
     confidence: float = 0.99
     fdr: float = 0.01
     sd_floor: float = 0.01  # least standard deviation of log-ratios across rounds
-    confirm_rounds: int = 0
+    confirm_rounds: int = 5
+    seconds_per_solution: float = 1.0
+    least_first_ns: float = 50_000.0
 
 
 def decide(blocks: Sequence[MeasurementBlock], settings: DecisionSettings | None = None) -> ProblemLabels:
     """Labels and comparisons of one problem from all its blocks (contaminated ones are left out of every number).
 
-    Solutions that are flagged (`results_differ`, `memoises`, `failed:...`, calls unlike the others') keep a label with
-    the flag and are compared with nobody. A solution without a single timing has no label. Raises ValueError for no
-    blocks, or blocks of several problems.
+    Solutions that are flagged (`results_differ`, `failed:...`, calls unlike the others') keep a label with the flag and
+    are compared with nobody. One that `memoises` does its work in the first pass only: its label and its pairs are of
+    the first passes of freshly loaded programs, its own and the other's, where both take `least_first_ns`. A solution
+    without a single timing has no label. Raises ValueError for no blocks, or blocks of several problems.
     """
     settings = settings or DecisionSettings()
     tasks = {block.task_id for block in blocks}
@@ -66,11 +76,20 @@ def decide(blocks: Sequence[MeasurementBlock], settings: DecisionSettings | None
     flags = solution_flags(blocks)
     clean = _usable(blocks) + _usable(blocks, confirming=True)
     ids = sorted(flags)
-    times = log_times(clean, ids)
-    own = estimate(times, confidence=settings.confidence, sd_floor=settings.sd_floor)
+    memoise = np.array([MEMOISES in flags[one] for one in ids], dtype=np.bool_)
+    times, firsts = log_times(clean, ids), log_first_times(clean, ids)
+    own_times = np.where(memoise[:, None], firsts, times)
+    own = estimate(own_times, confidence=settings.confidence, sd_floor=settings.sd_floor)
     timed = [i for i in np.lexsort((np.arange(len(ids)), own.median)) if own.rounds[i] > 0]  # fastest first
-    ids, times = [ids[i] for i in timed], times[timed]
-    comparisons = _compare(ids, times, len(_usable(blocks)), {i for i in ids if spoilt(flags[i])}, settings)
+    ids = [ids[i] for i in timed]
+    first, second = pair_indices(len(ids))
+    firsts = np.where(firsts < np.log(settings.least_first_ns), np.nan, firsts)
+    ratios = np.where(
+        (memoise[timed][first] | memoise[timed][second])[:, None],
+        paired_log_ratios(firsts[timed], first, second),
+        paired_log_ratios(times[timed], first, second),
+    )
+    comparisons = _compare(ids, ratios, len(_usable(blocks)), {i for i in ids if spoilt(flags[i])}, settings)
     tiers = _tiers(ids, comparisons)
     labels = [
         RuntimeLabel(
@@ -85,50 +104,6 @@ def decide(blocks: Sequence[MeasurementBlock], settings: DecisionSettings | None
         for i, solution_id in zip(timed, ids, strict=True)
     ]
     return ProblemLabels(tasks.pop(), labels, comparisons)
-
-
-def needs_more_rounds(blocks: Sequence[MeasurementBlock], settings: DecisionSettings | None = None) -> bool:
-    """Whether another screening round could still decide something.
-
-    Contaminated rounds don't count, but twice `max_rounds` blocks is the end of it. Pairs whose interval ends below
-    `min_ratio` can't become quick/slow and don't ask for more.
-    """
-    settings = settings or DecisionSettings()
-    screening = [block for block in blocks if block.round < CONFIRM_FROM]
-    rounds = len(_usable(blocks))
-    if rounds >= settings.max_rounds or len(screening) >= 2 * settings.max_rounds:
-        return False
-    if rounds < settings.min_rounds:
-        return True
-    labels = decide(screening, replace(settings, confirm_rounds=0))
-    spoiling = {label.solution_id for label in labels.labels if spoilt(label.flags)}
-    return any(
-        comparison.decision is Decision.UNDECIDED
-        and comparison.high >= settings.min_ratio
-        and not spoiling & {comparison.quick_id, comparison.slow_id}
-        for comparison in labels.comparisons
-    )
-
-
-def needs_confirmation(blocks: Sequence[MeasurementBlock], settings: DecisionSettings) -> bool:
-    """Whether screening has decided pairs that `confirm_rounds` uncontaminated later rounds have not yet looked at."""
-    screening = [block for block in blocks if block.round < CONFIRM_FROM]
-    confirming = len(_usable(blocks, confirming=True))
-    tried = len(blocks) - len(screening)
-    if not screening or confirming >= settings.confirm_rounds or tried >= 2 * settings.confirm_rounds:
-        return False
-    found = decide(screening, replace(settings, confirm_rounds=0)).comparisons
-    return any(comparison.decision is Decision.QUICK for comparison in found)
-
-
-def next_round(blocks: Sequence[MeasurementBlock], settings: DecisionSettings | None = None) -> int | None:
-    """The number of the round to measure next, screening first, then confirmation (from CONFIRM_FROM); None: done."""
-    settings = settings or DecisionSettings()
-    if not blocks or needs_more_rounds(blocks, settings):
-        return max((block.round for block in blocks if block.round < CONFIRM_FROM), default=-1) + 1
-    if needs_confirmation(blocks, settings):
-        return max((block.round for block in blocks if block.round >= CONFIRM_FROM), default=CONFIRM_FROM - 1) + 1
-    return None
 
 
 def spoilt(flags: Iterable[str]) -> bool:
@@ -166,11 +141,10 @@ def _usable(blocks: Sequence[MeasurementBlock], *, confirming: bool = False) -> 
 
 
 def _compare(
-    ids: Sequence[str], times: Floats, screened: int, left_out: set[str], settings: DecisionSettings
+    ids: Sequence[str], ratios: Floats, screened: int, left_out: set[str], settings: DecisionSettings
 ) -> list[Comparison]:
-    """Every pair of `ids` (fastest first). Columns of `times` from `screened` on are confirmation rounds."""
+    """Every pair of `ids` (fastest first). Columns of `ratios` from `screened` on are confirmation rounds."""
     first, second = pair_indices(len(ids))
-    ratios = paired_log_ratios(times, first, second)
     pooled = estimate(ratios, confidence=settings.confidence, sd_floor=settings.sd_floor)
     compared = np.array([not left_out & {ids[i], ids[j]} for i, j in zip(first, second, strict=True)], dtype=np.bool_)
     decided = _decided(ratios, pooled, screened, compared, settings)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from harness.records import MeasurementBlock
 
@@ -15,9 +16,10 @@ def block_order(solution_ids: Sequence[str], round_number: int, seed: int) -> li
     return ordered[::-1] if round_number % 2 else ordered
 
 
-def hash_seed(seed: int, task_id: str, round_number: int) -> int:
-    """PYTHONHASHSEED of a block, 1 ... 2**32 - 1 (0 would switch randomisation off)."""
-    return random.Random(f"{seed}:hash:{task_id}:{round_number}").randint(1, 2**32 - 1)  # noqa: S311
+def hash_seed(seed: int, round_number: int) -> int:
+    """PYTHONHASHSEED of a round, 1 ... 2**32 - 1 (0 would switch randomisation off). The problems share it: blocks of
+    the same seed, one after the other, are forked from one interpreter, whose start would cost more than they do."""
+    return random.Random(f"{seed}:hash:{round_number}").randint(1, 2**32 - 1)  # noqa: S311
 
 
 def contaminated(reference_before: int, reference_after: int, median_reference: float, tolerance: float = 0.05) -> bool:
@@ -30,13 +32,22 @@ def contaminated(reference_before: int, reference_after: int, median_reference: 
     return any(abs(t - median_reference) > tolerance * median_reference for t in (reference_before, reference_after))
 
 
+def set_digest(solution_ids: Iterable[str]) -> str:
+    """Names a set of solutions, whatever their order."""
+    return hashlib.sha256(",".join(sorted(solution_ids)).encode()).hexdigest()[:16]
+
+
 def current_blocks(blocks: Sequence[MeasurementBlock]) -> list[MeasurementBlock]:
-    """One problem's blocks that hold the same solutions as the last one, in file order.
+    """One problem's blocks that compare the same set of solutions as the last one, in file order.
 
     When solutions are added to a problem (another model's, say) it is measured anew with all of them; the blocks of the
     smaller set stay in the file.
     """
     if not blocks:
         return []
-    last = {timing.solution_id for timing in blocks[-1].solutions}
-    return [block for block in blocks if {timing.solution_id for timing in block.solutions} == last]
+    last = _compared(blocks[-1])
+    return [block for block in blocks if _compared(block) == last]
+
+
+def _compared(block: MeasurementBlock) -> str:
+    return block.of or set_digest(timing.solution_id for timing in block.solutions)

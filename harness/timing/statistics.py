@@ -16,14 +16,14 @@ Arrays: `log_times` is (solutions, rounds), natural logarithm of ns per pass ove
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from harness.records import MeasurementBlock
+from harness.records import MeasurementBlock, SolutionTiming
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -46,13 +46,23 @@ class Estimates:
 
 def log_times(blocks: Sequence[MeasurementBlock], solution_ids: Sequence[str]) -> Floats:
     """(solutions, blocks): ln of the least CPU time of one pass in ns; NaN where a block lacks a timing."""
+    return _logarithms(blocks, solution_ids, lambda one: min(one.cpu_ns) / one.loops if one.loops > 0 else 0.0)
+
+
+def log_first_times(blocks: Sequence[MeasurementBlock], solution_ids: Sequence[str]) -> Floats:
+    """(solutions, blocks): ln of the CPU time of a fresh program's first pass in ns; NaN where it is absent."""
+    return _logarithms(blocks, solution_ids, lambda one: float(one.first_ns))
+
+
+def _logarithms(
+    blocks: Sequence[MeasurementBlock], solution_ids: Sequence[str], time_of: Callable[[SolutionTiming], float]
+) -> Floats:
     row = {solution_id: index for index, solution_id in enumerate(solution_ids)}
     times = np.full((len(solution_ids), len(blocks)), np.nan)
     for column, block in enumerate(blocks):
         for timing in block.solutions:
-            best = min(timing.cpu_ns, default=0)
-            if best > 0 and timing.loops > 0 and timing.solution_id in row:
-                times[row[timing.solution_id], column] = np.log(best / timing.loops)
+            if timing.cpu_ns and timing.solution_id in row and (value := time_of(timing)) > 0:
+                times[row[timing.solution_id], column] = np.log(value)
     return times
 
 

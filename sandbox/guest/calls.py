@@ -19,6 +19,11 @@ from __future__ import annotations
 
 from _collections import deque
 
+try:  # the interpreter's own: `hashlib` would bring OpenSSL's library, 5 ms and its memory, into every process
+    from _sha2 import sha256  # type: ignore[import-not-found]
+except ImportError:  # before Python 3.12
+    from _sha256 import sha256  # type: ignore[import-not-found]
+
 from . import codec
 
 TYPE_CHECKING = False
@@ -116,11 +121,8 @@ class CallDigest(Recording):
     """Digests of the recorded calls: of what was called, and of what came back."""
 
     def __init__(self) -> None:
-        # Not at the top: OpenSSL's library would be in the memory of every candidate, and only timed runs digest.
-        import hashlib
-
         super().__init__()
-        self._calls, self._results = hashlib.sha256(), hashlib.sha256()
+        self._calls, self._results = sha256(), sha256()
 
     def add(self, call: bytes, value: bytes) -> None:
         if self.admit(call):
@@ -128,17 +130,15 @@ class CallDigest(Recording):
             self._results.update(len(value).to_bytes(4, "big") + value)
 
     def calls(self) -> str:
-        return self._calls.hexdigest()[:32]
+        return str(self._calls.hexdigest()[:32])
 
     def results(self) -> str:
-        return self._results.hexdigest()
+        return str(self._results.hexdigest())
 
 
 def digest_results(values: list[bytes]) -> str:
     """The results digest of a repetition, to compare with `CallDigest.results()`."""
-    import hashlib
-
-    digest = hashlib.sha256()
+    digest = sha256()
     for value in values:
         digest.update(len(value).to_bytes(4, "big") + value)
-    return digest.hexdigest()
+    return str(digest.hexdigest())

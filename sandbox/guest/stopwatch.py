@@ -11,13 +11,14 @@ from . import wire
 from .clocks import process_clock, run_delay
 from .processes import Candidate
 
-FIRST_PASSES = 3
 MAX_WAITED = 0.1  # of wall time: a solution that sleeps hides its run time from the CPU clock
 # Cold caches make the first pass of anything dearer, by about a microsecond a call.
 MEMOISED_EXCESS_NS = 4_000
 MEMOISED_EXCESS_PER_CALL_NS = 1_000
 # A process that was forked just now copies its pages as it goes; that is in the judged calls' time too.
 JUDGED_COLD_NS, JUDGED_CALL_NS, JUDGED_BYTE_NS = 15_000_000, 200_000, 300
+
+EMPTY_SAMPLES = 5
 
 _now = time.monotonic_ns
 
@@ -34,10 +35,12 @@ def _stat(pid: int) -> _Stat:
 
 
 class Sample(NamedTuple):
-    """One timing sample, in ns. `waited`: wall time in which the candidate neither ran nor was ready to."""
+    """One timing sample, in ns. `gap`: wall time in which something else went on than the candidate's work or the
+    hand-over; `waited`: the part of it in which the candidate was not even ready to run."""
 
     cpu: int
     wall: int
+    gap: int
     waited: int
 
 
@@ -65,7 +68,7 @@ class Stopwatch:
         self._fd = candidate.control.fileno()
         self._clock = process_clock(candidate.pid)
         self._batch = self._most_threads = 1
-        self._hand_over_gap = 0
+        self._hand_over_cpu = self._hand_over_wall = 0
 
     def measure(self, loops: int | None) -> dict[str, Any]:
         """Timing samples of `loops` passes (found by doubling if None), or why there are none."""
@@ -80,11 +83,10 @@ class Stopwatch:
         if len(frame) != 8:
             raise wire.FrameError("no timing hello")
         self._batch = max(1, int.from_bytes(frame, "big"))
-        empty = [self._sample(0) for _ in range(3)]  # what the hand-over itself costs
-        self._hand_over_gap = min(sample.wall - sample.cpu for sample in empty)
-        wanted = self._settings.get("first_passes", FIRST_PASSES)
-        firsts = [self._first_pass() - min(sample.cpu for sample in empty) for _ in range(wanted)]
-        first = max(0, min(firsts, default=0))
+        empty = [self._sample(0) for _ in range(EMPTY_SAMPLES)]  # what the hand-over itself costs
+        self._hand_over_cpu = min(sample.cpu for sample in empty)
+        self._hand_over_wall = min(sample.wall for sample in empty)
+        first = min((self._first_pass() for _ in range(self._settings["first_passes"])), default=0)
         loops = loops or self._calibrate(first)
         self._sample(loops)  # warm-up, thrown away
         samples, redone = self._samples(loops)
@@ -112,8 +114,7 @@ class Stopwatch:
             self._most_threads = max(self._most_threads, _stat(self._candidate.pid).threads)
             if sample.cpu / loops > settings["long_pass_ns"]:
                 wanted = min(wanted, settings["long_samples"])
-            gap = sample.wall - sample.cpu - self._hand_over_gap
-            if redone < settings["max_redo"] and gap > settings["max_gap"] * sample.wall:
+            if redone < settings["max_redo"] and sample.gap > settings["max_gap"] * sample.wall:
                 redone += 1
                 continue
             kept.append(sample)
@@ -127,8 +128,10 @@ class Stopwatch:
             flags.append("results_differ")
         # The first pass of a fresh load shows what a program remembers; one that remembers across loads, or tampers
         # with the repetition, cannot change what the judged run has cost.
-        if (first > 3 * later and first - later > self._cold_ns) or self._judged_ns > 3 * later:
+        if first > 3 * later and first - later > self._cold_ns:
             flags.append("memoises")
+        if self._judged_ns > 3 * max(first, later):
+            flags.append("judged_dearer")
         return flags
 
     def _helpers(self) -> list[str]:
@@ -148,8 +151,9 @@ class Stopwatch:
         return self._sample(1).cpu
 
     def _sample(self, passes: int) -> Sample:
-        """One timing sample of `passes` passes, in batches whose arguments fit into memory."""
-        cpu = wall = delay = 0
+        """One timing sample of `passes` passes, in batches whose arguments fit into memory. What handing a batch over
+        costs the candidate is taken off its CPU time."""
+        cpu = wall = delay = gap = 0
         while True:
             batch = min(passes, self._batch)
             wire.send_frame(self._fd, b"P" + batch.to_bytes(8, "big"))
@@ -158,12 +162,14 @@ class Stopwatch:
             wall_before, cpu_before = _now(), time.clock_gettime_ns(self._clock)
             os.write(self._fd, b"G")
             self._expect(b"D")
-            cpu += time.clock_gettime_ns(self._clock) - cpu_before
+            cpu += time.clock_gettime_ns(self._clock) - cpu_before - self._hand_over_cpu
             wall += _now() - wall_before
+            gap -= self._hand_over_wall
             delay += self._run_delay()
             passes -= batch
             if passes <= 0:
-                return Sample(cpu, wall, wall - cpu - delay)
+                gap += wall - cpu
+                return Sample(max(cpu, 1), wall, gap, gap - delay)
 
     def _run_delay(self) -> int:
         """How long candidate and warden have been ready to run while something else had the core (schedstat)."""

@@ -36,7 +36,8 @@ from .zygote import FULL, JUDGES, LEAN, kind_for
 
 TICK_MS = 20  # between two looks at the limits
 OVERLAP_NS = 6_000_000  # a run older than this may be waiting for something: the next one is begun
-REFERENCE_SAMPLES = 2
+REFERENCE_SAMPLES = 3
+REFERENCE_LASTS_NS = 500_000_000  # the one after a block is the one before the next block if that follows at once
 HOLD_NS = 10_000_000  # that an answer may wait for others, while there is work ahead
 PROBE_SECONDS = 10
 
@@ -63,6 +64,7 @@ class Warden:
         self._hash_seed = 0
         self._zygotes: dict[str, Zygote] = {}  # by kind; begun when one is needed
         self._judges: Judges
+        self._reference = (0, 0)  # when it was last timed with these zygotes, and what came out, in ns
         self._census = Census()
         self._memory = OutOfMemory()
 
@@ -232,14 +234,15 @@ class Warden:
         return {1, *zygotes, *self._judges.pids, *(run.candidate.pid for run in self._in_flight)}
 
     def _use_zygotes(self, hash_seed: int) -> None:
-        """New interpreters for each block: their hash seed, their memory layout."""
-        if self._zygotes:
-            self._judges.stop()
-        for zygote in self._zygotes.values():
-            zygote.stop()
-        self._zygotes.clear()
-        self._hash_seed = hash_seed
-        self._judges = Judges(self._zygote(JUDGES))
+        """Interpreters of that hash seed, new ones where it is another: another memory layout too. Judges stay: nothing
+        of theirs is timed."""
+        if JUDGES not in self._zygotes:
+            self._judges = Judges(self._zygote(JUDGES))
+        if hash_seed == self._hash_seed:
+            return
+        for kind in self._zygotes.keys() - {JUDGES}:
+            self._zygotes.pop(kind).stop()
+        self._hash_seed, self._reference = hash_seed, (0, 0)
 
     def _zygote(self, kind: str) -> Zygote:
         if kind not in self._zygotes:
@@ -254,9 +257,13 @@ class Warden:
         """Time the solutions of a problem, each in a fresh process, with the reference workload before and after."""
         self._use_zygotes(request["hash_seed"])
         settings = request["settings"]
-        before = self._time_reference(request)
+        when, before = self._reference
+        if _now() - when > REFERENCE_LASTS_NS:
+            before = self._time_reference(request)
         timings = [self._time_one(job, settings) for job in request["jobs"]]
-        return {"reference_ns": [before, self._time_reference(request)], "timings": timings}
+        after = self._time_reference(request)
+        self._reference = (_now(), after)
+        return {"reference_ns": [before, after], "timings": timings}
 
     def _time_reference(self, request: dict[str, Any]) -> int:
         settings = request["settings"] | {"samples": REFERENCE_SAMPLES, "first_passes": 0}

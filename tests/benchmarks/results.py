@@ -73,9 +73,9 @@ def _ratios(result: Mapping[str, Any]) -> Table:
         "speed with those at the limit",
     )  # fmt: skip
     note = (
-        f"Same solutions, same cores; ours goes through a set of under {LEAST_RUNS} several times. The column before the "
-        "last compares ours on the whole sample with theirs on its part of it, as in the table above. The last column is "
-        "the first pass, one time only, and how many of the set met the limit."
+        f"Same solutions, same cores; ours goes through a set of under {LEAST_RUNS} several times. The column before "
+        "the last compares ours on the whole sample with theirs on its part of it, as in the table above. The last "
+        "column is the first pass, one time only, and how many of the set met the limit."
     )
     return Table("How many times as fast", columns, rows, note)
 

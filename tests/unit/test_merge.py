@@ -7,7 +7,7 @@ import statistics
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from timing_blocks import blocks
+from timing_blocks import confirmed_blocks
 
 from harness.merging.merge import DropReason, MergeSettings, judge, merge_problem
 from harness.merging.pairs import pairs_of
@@ -41,7 +41,7 @@ def merged(
     rows: list[ExecutionRow], timed: dict[str, float], settings: MergeSettings | None = None
 ) -> MergedRow | DropReason:
     samples = [sample(number) for number in {row.sample_id for row in rows}]
-    return merge_problem(PROBLEM, samples, rows, decide(blocks(timed, 5)) if timed else None, settings)
+    return merge_problem(PROBLEM, samples, rows, decide(confirmed_blocks(timed)) if timed else None, settings)
 
 
 USUAL = [
@@ -108,11 +108,11 @@ def test_copies_that_disagree_are_left_out_whole() -> None:
 @pytest.mark.parametrize("flag", ["results_differ", "failed:WRONG"])
 def test_what_failed_while_it_was_timed_is_left_out(flag: str) -> None:
     samples = [sample(i) for i in range(7)]
-    row = merge_problem(PROBLEM, samples, USUAL, decide(blocks(TIMES, 5, flags={"fast": [flag]})))
+    row = merge_problem(PROBLEM, samples, USUAL, decide(confirmed_blocks(TIMES, flags={"fast": [flag]})))
     assert isinstance(row, MergedRow)
     assert [answer.solution_id for answer in row.answers[: row.passing]] == ["fast2", "slow"]
     assert [(d.quick, d.slow) for d in row.decided] == [(0, 1)]
-    kept = merge_problem(PROBLEM, samples, USUAL, decide(blocks(TIMES, 5, flags={"fast": ["memoises"]})))
+    kept = merge_problem(PROBLEM, samples, USUAL, decide(confirmed_blocks(TIMES, flags={"fast": ["memoises"]})))
     assert isinstance(kept, MergedRow)
     assert (kept.passing, [(d.quick, d.slow) for d in kept.decided]) == (3, [(1, 2)])
 
@@ -159,7 +159,7 @@ def test_pairs_are_decided_ones_and_passing_against_failing() -> None:
             assert pair.rejected_verdict == "PASSED"
             assert pair.low is not None
             assert pair.low > 1.05
-            assert pair.rounds == 5
+            assert pair.rounds == 10
         else:
             assert pair.rejected_verdict != "PASSED"
             assert pair.ratio is None
@@ -172,7 +172,7 @@ VERDICTS = st.sampled_from(["PASSED", "PASSED", "WRONG", "ERROR", "INTERNAL", "T
 def test_whatever_the_samples_the_row_holds_together(drawn: list[tuple[int, str]], random: st.randoms) -> None:  # type: ignore[valid-type]
     rows = [execution(number, f"s{solution}", verdict) for number, (solution, verdict) in enumerate(drawn)]
     samples = [sample(number) for number in range(len(rows))]
-    measured: list[MeasurementBlock] = blocks({f"s{i}": 100.0 * 1.2**i for i in range(7)}, 5)
+    measured: list[MeasurementBlock] = confirmed_blocks({f"s{i}": 100.0 * 1.2**i for i in range(7)})
     row = merge_problem(PROBLEM, samples, rows, decide(measured))
     random.shuffle(samples)
     random.shuffle(rows)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from test_merge import PROBLEM, TIMES, USUAL, execution, sample
-from timing_blocks import blocks
+from timing_blocks import confirmed_blocks
 
 from harness.errors import DataError, UserError
 from harness.merging.merge import MergeSettings
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
         for row in (*USUAL, execution(0, "x", task_id="u")):
             stream.append(row)
     with AppendFile(samples / "measurements.jsonl") as stream:
-        for block in blocks(TIMES, 5, np.random.default_rng(0)):
+        for block in confirmed_blocks(TIMES, np.random.default_rng(0)):
             stream.append(block)
     return samples
 

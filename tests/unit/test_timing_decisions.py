@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,16 +13,16 @@ from hypothesis import strategies as st
 from timing_blocks import blocks
 
 from harness.records import Decision, MeasurementBlock, ProblemLabels
-from harness.timing.decisions import (
-    CONFIRM_FROM,
-    DecisionSettings,
-    decide,
-    needs_confirmation,
-    needs_more_rounds,
-    next_round,
-)
+from harness.timing import decisions
+from harness.timing.decisions import CONFIRM_FROM, DecisionSettings
+from harness.timing.rounds import next_step
 
 CONFIRMING = DecisionSettings(confirm_rounds=5)
+SCREENING = DecisionSettings(confirm_rounds=0)
+
+
+def decide(measured: Sequence[MeasurementBlock], settings: DecisionSettings = SCREENING) -> ProblemLabels:
+    return decisions.decide(measured, settings)
 
 
 def only(labels: ProblemLabels) -> Decision:
@@ -29,11 +30,14 @@ def only(labels: ProblemLabels) -> Decision:
     return comparison.decision
 
 
-def measure(true: list[float], rng: np.random.Generator, settings: DecisionSettings) -> list[MeasurementBlock]:
+def measure(
+    true: list[float], rng: np.random.Generator, settings: DecisionSettings, **noise: float
+) -> list[MeasurementBlock]:
     """Measure as the annotation does: round after round until nothing is left to decide."""
     measured: list[MeasurementBlock] = []
-    while (number := next_round(measured, settings)) is not None:
-        measured += blocks(true, 1, rng, first_round=number)
+    named = {f"s{i:03}": t for i, t in enumerate(true)}
+    while (step := next_step(measured, named, settings)) is not None:
+        measured += blocks({one: named[one] for one in step.solution_ids}, 1, rng, first_round=step.round, **noise)
     return measured
 
 
@@ -60,9 +64,7 @@ def test_gaps_are_found_in_the_right_order(gap: float, noise: float, share: floa
     rng = np.random.default_rng(13)
     found = 0
     for _ in range(150):
-        measured: list[MeasurementBlock] = []
-        while (number := next_round(measured)) is not None:
-            measured += blocks([10_000.0, 10_000.0 * gap], 1, rng, noise=noise, first_round=number)
+        measured = measure([10_000.0, 10_000.0 * gap], rng, DecisionSettings(), noise=noise)
         (comparison,) = decide(measured).comparisons
         if comparison.decision is Decision.QUICK:
             assert comparison.quick_id == "s000"
@@ -125,10 +127,11 @@ def test_contaminated_rounds_count_for_nothing() -> None:
     labels = decide(good + bad)
     assert only(labels) is Decision.UNDECIDED
     assert labels.labels[0].runtime_ns == pytest.approx(100)
-    assert needs_more_rounds(good + bad)
 
 
-@pytest.mark.parametrize("flag", ["results_differ", "memoises", "failed:TIMEOUT_CPU"])
+@pytest.mark.parametrize(
+    "flag", ["results_differ", "judged_dearer", "threads", "children", "waits", "failed:TIMEOUT_CPU"]
+)
 def test_flagged_solutions_are_compared_with_nobody(flag: str) -> None:
     flagged = blocks([100.0, 200.0, 400.0], 1, flags={"s000": [flag, "noisy"]}) + blocks(
         [100.0, 200.0, 400.0], 5, first_round=1
@@ -138,7 +141,34 @@ def test_flagged_solutions_are_compared_with_nobody(flag: str) -> None:
     decided = {(c.quick_id, c.slow_id) for c in labels.comparisons if c.decision is Decision.QUICK}
     assert decided == {("s001", "s002")}
     assert len(labels.comparisons) == 3
-    assert not needs_more_rounds(flagged)
+
+
+def first_passes(measured: list[MeasurementBlock], first_ns: dict[str, float]) -> list[MeasurementBlock]:
+    return [
+        replace(
+            block,
+            solutions=[replace(one, first_ns=int(first_ns[one.solution_id])) for one in block.solutions],
+        )
+        for block in measured
+    ]
+
+
+def test_one_that_memoises_is_compared_by_first_passes_with_all_and_the_others_are_not() -> None:
+    """Later passes say that `a` is ten times as fast; it has its results from the first, which takes twice as long."""
+    measured = blocks({"a": 20_000.0, "b": 200_000.0, "c": 300_000.0}, 5, flags={"a": ["memoises"]})
+    labels = decide(first_passes(measured, {"a": 400_000, "b": 210_000, "c": 220_000}))
+    found = {(pair.quick_id, pair.slow_id): pair for pair in labels.comparisons}
+    assert found["b", "a"].decision is Decision.QUICK
+    assert found["b", "a"].ratio == pytest.approx(400 / 210)
+    assert found["c", "a"].ratio == pytest.approx(400 / 220)
+    assert found["b", "c"].ratio == pytest.approx(1.5)
+    assert {label.solution_id: label.runtime_ns for label in labels.labels}["a"] == pytest.approx(400_000)
+
+
+def test_first_passes_too_short_to_say_anything_decide_nothing() -> None:
+    measured = blocks({"a": 20.0, "b": 200.0}, 5, flags={"a": ["memoises"]})
+    short = decide(first_passes(measured, {"a": 9_000, "b": 49_000}))
+    assert (only(short), short.comparisons[0].rounds) == (Decision.UNDECIDED, 0)
 
 
 def test_other_flags_do_not_matter() -> None:
@@ -203,30 +233,6 @@ def test_confirmation_must_see_the_order_again() -> None:
     shrunk = blocks([100.0, 106.0], 5, first_round=CONFIRM_FROM)  # seen again, but no longer 1.10 in all
     assert only(decide(blocks([100.0, 111.0], 5) + shrunk)) is Decision.UNDECIDED
     assert only(decide(blocks([100.0, 101.0], 5) + seen)) is not Decision.QUICK  # it can't decide anything itself
-
-
-def test_which_round_comes_next() -> None:
-    measured: list[MeasurementBlock] = []
-    numbers = []
-    while (number := next_round(measured, CONFIRMING)) is not None:
-        numbers.append(number)
-        measured += blocks([100.0, 130.0], 1, first_round=number)
-    assert numbers == [0, 1, 2, 3, 4, *range(CONFIRM_FROM, CONFIRM_FROM + 5)]
-    assert not needs_confirmation(blocks([100.0, 101.0], 5), CONFIRMING)
-    assert next_round(blocks([100.0, 130.0], 5)) is None
-
-
-def test_rounds_end() -> None:
-    rng = np.random.default_rng(5)
-    wild = blocks([100.0, 112.0], 16, rng, layout=0.3)
-    assert only(decide(wild)) is Decision.UNDECIDED
-    assert needs_more_rounds(wild[:15])
-    assert not needs_more_rounds(wild)
-    assert needs_more_rounds(blocks([1.0, 2.0], 31, contaminated=True))
-    assert not needs_more_rounds(blocks([1.0, 2.0], 32, contaminated=True))
-    assert not needs_more_rounds(blocks([100.0, 107.0], 5))  # can't become 1.10: more rounds would change nothing
-    assert not needs_more_rounds(blocks([100.0], 5))
-    assert needs_more_rounds(blocks([100.0], 4))
 
 
 @given(st.lists(st.floats(1e3, 1e5), min_size=1, max_size=12), st.integers(0, 2**32), st.integers(1, 8))

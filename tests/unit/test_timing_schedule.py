@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from timing_blocks import blocks
 
-from harness.timing.schedule import block_order, contaminated, current_blocks, hash_seed
+from harness.timing.schedule import block_order, contaminated, current_blocks, hash_seed, set_digest
 
 IDS = [f"{i:016x}" for i in range(12)]
 
@@ -24,11 +26,11 @@ def test_order_depends_on_content_and_seed_only() -> None:
     assert block_order([], 0, 1) == []
 
 
-def test_hash_seeds_differ_by_round_and_task_and_are_never_zero() -> None:
-    seeds = [hash_seed(1, task, number) for task in ("a", "b") for number in range(500)]
+def test_hash_seeds_differ_by_round_and_are_never_zero() -> None:
+    seeds = [hash_seed(1, number) for number in range(1000)]
     assert len(set(seeds)) == 1000
     assert all(1 <= seed < 2**32 for seed in seeds)
-    assert hash_seed(1, "a", 0) == hash_seed(1, "a", 0) != hash_seed(2, "a", 0)
+    assert hash_seed(1, 0) == hash_seed(1, 0) != hash_seed(2, 0)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +62,12 @@ def test_current_blocks_are_those_of_the_last_set_of_solutions() -> None:
     assert current_blocks(after + before) == before
     assert current_blocks(before) == before
     assert current_blocks([]) == []
+
+
+def test_a_round_of_a_part_belongs_to_its_set() -> None:
+    of = set_digest(["a", "b", "c"])
+    whole, part = blocks({"c": 1.0, "b": 2.0, "a": 3.0}, 2), blocks({"a": 1.0, "b": 2.0}, 2, first_round=2)
+    ours = [replace(block, of=of) for block in whole + part]
+    others = [replace(block, of=set_digest(["a", "b"])) for block in part]
+    assert current_blocks(others + ours) == ours
+    assert current_blocks(ours + others) == others

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from harness.records import MeasurementBlock, SolutionTiming
+from harness.timing.decisions import CONFIRM_FROM
 
 LOOPS = 100
 
@@ -49,3 +50,13 @@ def blocks(
             )
         made.append(MeasurementBlock(task_id, number, 0, 1, (100, 100), contaminated, timings))
     return made
+
+
+def confirmed_blocks(
+    true_ns: Sequence[float] | Mapping[str, float],
+    rng: np.random.Generator | None = None,
+    *,
+    flags: Mapping[str, Sequence[str]] | None = None,
+) -> list[MeasurementBlock]:
+    """Five rounds, and the five that confirm them: what the annotation measures where every gap is wide."""
+    return blocks(true_ns, 5, rng, flags=flags) + blocks(true_ns, 5, rng, flags=flags, first_round=CONFIRM_FROM)
