@@ -1,4 +1,4 @@
-"""`doctor`: look at the machine, judge, show. `doctor --sandbox`: attack the sandbox and show what came of it."""
+"""`doctor`: look at the machine, try what must be tried, judge, show. `doctor --sandbox`: attack the sandbox."""
 
 from __future__ import annotations
 

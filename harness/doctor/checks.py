@@ -159,6 +159,9 @@ def smt(facts: MachineFacts) -> Finding:
     if facts.siblings is None:
         return _unknown("SMT siblings", Group.TIMING)
     shared = [core for core in facts.siblings if len(core) > 1]
+    if not shared and facts.virtualisation:
+        hidden = "none shown; the machine that this virtual one runs on may still share its cores with others"
+        return _unknown("SMT siblings", Group.TIMING, hidden)
     if not shared:
         return Finding("SMT siblings", Group.TIMING, Status.OK, "none: each logical CPU is a core of its own")
     found = f"{len(shared)} cores have two or more logical CPUs"

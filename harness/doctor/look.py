@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.doctor.checks import Finding, Status, examine
+from harness.doctor.checks import Finding, Status, examine, image
 from harness.doctor.facts import LockdownFacts, MachineFacts
 from harness.doctor.gather import Watch, gather
 from harness.errors import UserError
@@ -41,11 +41,15 @@ def try_lockdown(core: int) -> LockdownFacts:
 def check_machine(root: Path, core: int, warn: Callable[[str], None]) -> list[dict[str, str]]:
     """Doctor before a run, without the A/A run: what disturbs on this machine, for the manifest. Half a second.
 
-    Raises UserError, with all that must be mended first. A sandbox image that is not built is left to the sandbox.
+    Raises UserError, with all that must be mended first.
     """
-    findings = examine(look(root, core=core))
+    facts = look(root, core=core)
+    findings = examine(facts)
     if error := refusal(findings):
         raise error
+    if facts.engine.image is None:  # to doctor no error: setting up is what comes next
+        missing = image(facts)
+        raise UserError(f"the sandbox image is {missing.found}", fix=missing.advice)
     warnings = [finding for finding in findings if finding.status is Status.WARN]
     if warnings:
         names = ", ".join(finding.name for finding in warnings)

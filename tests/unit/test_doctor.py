@@ -127,6 +127,11 @@ MACHINE_CHANGES = [
 ]
 
 
+def test_a_virtual_machine_does_not_know_whom_it_shares_its_cores_with() -> None:
+    assert checks.smt(replace(GOOD, virtualisation="virtual machine")).status is Status.UNKNOWN
+    assert checks.smt(GOOD).status is Status.OK
+
+
 @pytest.mark.parametrize(("change", "check", "status"), MACHINE_CHANGES)
 def test_machine(change: dict, check: checks.Check, status: Status) -> None:
     finding = check(replace(GOOD, **change))
@@ -322,11 +327,11 @@ def test_an_unfit_machine_is_refused_with_all_that_must_be_mended() -> None:
 def test_before_a_run_warnings_are_told_in_one_line_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked = []
     told: list[str] = []
-    state = replace(GOOD, load=100.0, swap_used=1)
+    here = {"facts": replace(GOOD, load=100.0, swap_used=1)}
 
     def look_here(root: Path, *, core: int | None) -> MachineFacts:
         asked.append((root, core))
-        return state
+        return here["facts"]
 
     monkeypatch.setattr(look, "look", look_here)
     warnings = look.check_machine(tmp_path, 3, told.append)
@@ -338,11 +343,15 @@ def test_before_a_run_warnings_are_told_in_one_line_and_kept(monkeypatch: pytest
     assert "load, swap and huge pages" in line
 
     told.clear()
-    state = GOOD
+    here["facts"] = GOOD
     assert look.check_machine(tmp_path, 3, told.append) == told == []
-    state = replace(GOOD, engine=EngineFacts(error="none answers", fix="start one"))
-    with pytest.raises(UserError, match="none answers"):
-        look.check_machine(tmp_path, 3, told.append)
+    for facts, words in (
+        (replace(GOOD, engine=EngineFacts(error="none answers", fix="start one")), "none answers"),
+        (replace(GOOD, engine=replace(ENGINE, image=None), lockdown=None), "image is not built(.|\n)*make setup"),
+    ):
+        here["facts"] = facts
+        with pytest.raises(UserError, match=words):
+            look.check_machine(tmp_path, 3, told.append)
 
 
 def test_warnings_of_an_earlier_part_of_a_run_stay() -> None:
