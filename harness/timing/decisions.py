@@ -57,7 +57,7 @@ class DecisionSettings:
     fdr: float = 0.01
     sd_floor: float = 0.01  # least standard deviation of log-ratios across rounds
     confirm_rounds: int = 5
-    seconds_per_solution: float = 1.0
+    seconds_per_solution: float = 0.3
     least_first_ns: float = 50_000.0
 
 
@@ -114,16 +114,23 @@ def spoilt(flags: Iterable[str]) -> bool:
 def solution_flags(blocks: Sequence[MeasurementBlock]) -> dict[str, list[str]]:
     """Every solution's flags over all blocks, sorted; with `calls_differ` where it was called unlike most others.
 
-    Each solution has one voice: its (calls, digest). One that was called differently from block to block, or is outside
-    the most frequent group, is marked; where two groups are equally large nobody knows which is right and all are.
+    One `memoises` if most of its blocks with first passes say so. On the calls each solution has one voice: its (calls,
+    digest). One that was called differently from block to block, or is outside the most frequent group, is marked;
+    where two groups are equally large nobody knows which is right and all are.
     """
     flags: dict[str, set[str]] = {}
+    memoised: dict[str, list[bool]] = {}
     called: dict[str, set[tuple[int, str]]] = {}
     for block in blocks:
         for timing in block.solutions:
             flags.setdefault(timing.solution_id, set()).update(timing.flags)
+            if timing.first_ns and not block.contaminated:
+                memoised.setdefault(timing.solution_id, []).append(MEMOISES in timing.flags)
             if timing.cpu_ns:
                 called.setdefault(timing.solution_id, set()).add((timing.calls, timing.calls_digest))
+    for solution_id, seen in memoised.items():
+        if 2 * sum(seen) <= len(seen):  # a first pass is a single short one, and a cold one: now and then it is slow
+            flags[solution_id].discard(MEMOISES)
     votes = Counter(next(iter(ways)) for ways in called.values() if len(ways) == 1)
     leaders = votes.most_common(2)
     tie = len(leaders) == 2 and leaders[0][1] == leaders[1][1]

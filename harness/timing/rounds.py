@@ -86,7 +86,7 @@ def pair_ids(pair: Comparison) -> set[str]:
 
 def _could_be_decided(pair: Comparison, settings: DecisionSettings) -> bool:
     """Whether another round could make a quick/slow pair of it: its ratio may still reach `min_ratio`."""
-    undecided = pair.decision is Decision.UNDECIDED and pair.rounds < settings.max_rounds
+    undecided = pair.decision is Decision.UNDECIDED and 0 < pair.rounds < settings.max_rounds
     return undecided and pair.high >= settings.min_ratio
 
 

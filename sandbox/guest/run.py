@@ -40,6 +40,7 @@ class Run:
     ) -> None:
         self.request, self.slot, self.candidate, self.judge, self.weak = request, slot, candidate, judge, weak
         self.report: dict[str, Any] | None = None
+        self.has_judge = True
         self.had_company = False  # another candidate was in flight at some time
         self.oom_kills = 0  # of the container when the run began; set by the warden
         self._limits = limits

@@ -40,8 +40,24 @@ class Slot:
 
     def kill_all(self) -> None:
         """SIGKILL to every process of this uid. One call: the kernel holds off forks while it goes through the list."""
+        self._signal_all(signal.SIGKILL)
+
+    def _signal_all(self, number: int) -> None:
         with self._as_owner(), contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(-1, signal.SIGKILL)
+            os.kill(-1, number)
+
+    def stop_all(self) -> None:
+        """SIGSTOP to every process of this uid, in one step like the killing: none runs on while another is timed."""
+        self._signal_all(signal.SIGSTOP)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Lets stopped processes of this uid go on for a while."""
+        self._signal_all(signal.SIGCONT)
+        try:
+            yield
+        finally:
+            self._signal_all(signal.SIGSTOP)
 
     def has_processes(self) -> bool:
         """Whether there is any process of this uid, zombies included. Exact on gVisor's kernel only: Linux answers the

@@ -19,6 +19,7 @@ MEMOISED_EXCESS_PER_CALL_NS = 1_000
 JUDGED_COLD_NS, JUDGED_CALL_NS, JUDGED_BYTE_NS = 15_000_000, 200_000, 300
 
 EMPTY_SAMPLES = 5
+WARM_UP = 8  # part of a sample's passes that is run before it
 
 _now = time.monotonic_ns
 
@@ -45,21 +46,22 @@ class Sample(NamedTuple):
 
 
 class Stopwatch:
-    """Times one candidate's repetitions from outside.
+    """Times one candidate's repetitions from outside: `start`, then `sample` as often as it is wanted, then `finish`.
 
-    others: the live processes that the candidate started.
+    Whatever goes wrong in one of them ends the timing, and `finish` says what. budget_ns: wall time that may be spent
+    waiting for the candidate in all. others: the live processes that the candidate started.
     """
 
     def __init__(
         self,
         candidate: Candidate,
         settings: dict[str, Any],
-        deadline: int,
+        budget_ns: int,
         report: dict[str, Any],
         others: Callable[[], list[int]],
     ) -> None:
         assert candidate.control is not None
-        self._candidate, self._settings, self._deadline, self._others = candidate, settings, deadline, others
+        self._candidate, self._settings, self._left, self._others = candidate, settings, budget_ns, others
         self._results_digest = report["results_digest"]
         # What the judged calls took, less what it costs to take a call apart and to answer it.
         handling = JUDGED_CALL_NS * report["recorded"] + JUDGED_BYTE_NS * report["call_bytes"]
@@ -69,15 +71,38 @@ class Stopwatch:
         self._clock = process_clock(candidate.pid)
         self._batch = self._most_threads = 1
         self._hand_over_cpu = self._hand_over_wall = 0
+        self._loops = self._first = self._redone = 0
+        self._samples: list[Sample] = []
+        self._problem = ""
 
-    def measure(self, loops: int | None) -> dict[str, Any]:
-        """Timing samples of `loops` passes (found by doubling if None), or why there are none."""
+    def start(self, loops: int | None) -> None:
+        """The first passes, and the number of passes to a sample (found by doubling if None)."""
+        self._guarded(lambda: self._start(loops))
+
+    def sample(self) -> None:
+        """One sample, unless there are enough; repeated at once where something else ran."""
+        if not self._problem and len(self._samples) < self._wanted:
+            self._guarded(self._one_sample)
+
+    def finish(self) -> dict[str, Any]:
+        """What came of it: loops, times of the samples in ns, flags."""
+        flags: list[str] = []
+        if not self._problem:
+            self._guarded(lambda: flags.extend(self._flags()))
+        if self._problem:
+            return {"flags": [self._problem]}
+        cpu = [sample.cpu for sample in self._samples]
+        wall = [sample.wall for sample in self._samples]
+        found = {"loops": self._loops, "cpu_ns": cpu, "wall_ns": wall, "first_ns": self._first, "redone": self._redone}
+        return found | {"flags": flags}
+
+    def _guarded(self, work: Callable[[], None]) -> None:
         try:
-            return self._measure(loops)
+            work()
         except (OSError, wire.FrameError, TimeoutError) as error:
-            return {"flags": [f"not_timed: {error}"[:200]]}
+            self._problem = f"not_timed: {error}"[:200]
 
-    def _measure(self, loops: int | None) -> dict[str, Any]:
+    def _start(self, loops: int | None) -> None:
         self._await()
         frame = wire.frame_at_once(self._fd)
         if len(frame) != 8:
@@ -86,16 +111,24 @@ class Stopwatch:
         empty = [self._sample(0) for _ in range(EMPTY_SAMPLES)]  # what the hand-over itself costs
         self._hand_over_cpu = min(sample.cpu for sample in empty)
         self._hand_over_wall = min(sample.wall for sample in empty)
-        first = min((self._first_pass() for _ in range(self._settings["first_passes"])), default=0)
-        loops = loops or self._calibrate(first)
-        self._sample(loops)  # warm-up, thrown away
-        samples, redone = self._samples(loops)
-        cpu = [sample.cpu for sample in samples]
-        flags = self._flags(first, min(cpu) / loops)
-        if min(sample.waited / max(sample.wall, 1) for sample in samples) > MAX_WAITED:
-            flags.append("waits")
-        wall = [sample.wall for sample in samples]
-        return {"loops": loops, "cpu_ns": cpu, "wall_ns": wall, "first_ns": first, "redone": redone, "flags": flags}
+        self._first = min((self._first_pass() for _ in range(self._settings["first_passes"])), default=0)
+        self._loops = loops or self._calibrate(self._first)
+
+    @property
+    def _wanted(self) -> int:
+        long = any(sample.cpu / self._loops > self._settings["long_pass_ns"] for sample in self._samples)
+        return int(self._settings["long_samples" if long else "samples"])
+
+    def _one_sample(self) -> None:
+        """The candidate has been stopped for a while: what it has in the caches comes back in a sample that is thrown
+        away. Where something else ran, one more is taken while there may be."""
+        self._sample(max(1, self._loops // WARM_UP))
+        sample = self._sample(self._loops)
+        if sample.gap > self._settings["max_gap"] * sample.wall and self._redone < self._settings["max_redo"]:
+            self._redone += 1
+            sample = self._sample(self._loops)
+        self._most_threads = max(self._most_threads, _stat(self._candidate.pid).threads)
+        self._samples.append(sample)
 
     def _calibrate(self, first: int) -> int:
         """Passes double until a sample lasts long enough."""
@@ -105,22 +138,8 @@ class Stopwatch:
             used = self._sample(loops).cpu
         return loops
 
-    def _samples(self, loops: int) -> tuple[list[Sample], int]:
-        settings = self._settings
-        kept: list[Sample] = []
-        redone, wanted = 0, settings["samples"]
-        while len(kept) < wanted:
-            sample = self._sample(loops)
-            self._most_threads = max(self._most_threads, _stat(self._candidate.pid).threads)
-            if sample.cpu / loops > settings["long_pass_ns"]:
-                wanted = min(wanted, settings["long_samples"])
-            if redone < settings["max_redo"] and sample.gap > settings["max_gap"] * sample.wall:
-                redone += 1
-                continue
-            kept.append(sample)
-        return kept, redone
-
-    def _flags(self, first: int, later: float) -> list[str]:
+    def _flags(self) -> list[str]:
+        first, later = self._first, min(sample.cpu for sample in self._samples) / self._loops
         wire.send_frame(self._fd, b"V")
         self._await()
         flags = self._helpers()
@@ -132,6 +151,8 @@ class Stopwatch:
             flags.append("memoises")
         if self._judged_ns > 3 * max(first, later):
             flags.append("judged_dearer")
+        if min(sample.waited / max(sample.wall, 1) for sample in self._samples) > MAX_WAITED:
+            flags.append("waits")
         return flags
 
     def _helpers(self) -> list[str]:
@@ -181,6 +202,8 @@ class Stopwatch:
             raise wire.FrameError("the candidate does not keep to the timing protocol")
 
     def _await(self) -> None:
-        left = (self._deadline - _now()) // 1_000_000
-        if left <= 0 or not wire.readable(self._fd, int(left)):
+        began = _now()
+        ready = self._left > 0 and wire.readable(self._fd, self._left // 1_000_000 + 1)
+        self._left -= _now() - began
+        if not ready:
             raise TimeoutError("over the time budget of one process")

@@ -218,15 +218,21 @@ class Warden:
             except KeyError:  # it was closed, or the process is gone
                 continue
         facts = run.finish(self._memory.kills())
-        if run.judge_is_free:
-            self._judges.give_back(run.judge)
-        else:
-            self._judges.retire(run.judge)
+        self._release_judge(run)
         self._in_flight.remove(run)
         own = None if self._in_flight else 1 + len(self._zygotes) + len(self._judges.pids)
         facts["dirty"] = clean(run.slot, self._census, self._known, own)
         self._free.insert(0, run.slot)
         return facts
+
+    def _release_judge(self, run: Run) -> None:
+        if not run.has_judge:
+            return
+        run.has_judge = False
+        if run.judge_is_free:
+            self._judges.give_back(run.judge)
+        else:
+            self._judges.retire(run.judge)
 
     def _known(self) -> set[int]:
         """Our own processes, and the candidates in flight: whatever else there is, a candidate started it."""
@@ -254,39 +260,80 @@ class Warden:
     # ---- timing ----------------------------------------------------------------------------------------------------
 
     def block(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Time the solutions of a problem, each in a fresh process, with the reference workload before and after."""
+        """Time the solutions of a problem, each in a fresh process, with the reference workload before and after.
+
+        As many at a time as there are slots, and of those one sample each in turn: what disturbs the machine for longer
+        than a sample then meets all of them, and the least of a solution's samples is from another moment.
+        """
         self._use_zygotes(request["hash_seed"])
         settings = request["settings"]
         when, before = self._reference
         if _now() - when > REFERENCE_LASTS_NS:
             before = self._time_reference(request)
-        timings = [self._time_one(job, settings) for job in request["jobs"]]
+        jobs, most = request["jobs"], len(self._free)
+        groups = -(-len(jobs) // most)
+        timings = [
+            timing
+            for number in range(groups)
+            for timing in self._time(jobs[number * len(jobs) // groups : (number + 1) * len(jobs) // groups], settings)
+        ]
         after = self._time_reference(request)
         self._reference = (_now(), after)
         return {"reference_ns": [before, after], "timings": timings}
 
     def _time_reference(self, request: dict[str, Any]) -> int:
         settings = request["settings"] | {"samples": REFERENCE_SAMPLES, "first_passes": 0}
-        timing = self._time_one(request["reference"], settings)["timing"]
+        timing = self._time([request["reference"]], settings)[0]["timing"]
         if not timing.get("cpu_ns"):
             raise Broken(f"the reference workload could not be timed: {timing}")
         return int(min(timing["cpu_ns"]) // timing["loops"])
 
-    def _time_one(self, job: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    def _time(self, jobs: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
+        """Time solutions side by side, each stopped while another has its turn."""
+        runs = [self._judged(job) for job in jobs]
+        watches = [self._stopwatch(run, settings) for run in runs]
+        for run, watch, job in zip(runs, watches, jobs, strict=True):
+            if watch:
+                with run.slot.running():
+                    watch.start(job["loops"])
+        for number in range(settings["samples"]):
+            for run, watch in list(zip(runs, watches, strict=True))[:: -1 if number % 2 else 1]:
+                if watch:
+                    with run.slot.running():
+                        watch.sample()
+        return [
+            self._timed(run, watch, job, settings) for run, watch, job in zip(runs, watches, jobs, strict=True)
+        ]
+
+    def _judged(self, job: dict[str, Any]) -> Run:
+        """The judged run; its candidate is left stopped."""
         run = self._begin(job, timed=True)
         self._wait_for(run)
         if run.outcome == "needs_one_process" and not run.weak:
             self._finish(run)
-            return self._time_one(job | {"weak": str((run.report or {}).get("message", ""))}, settings)
-        timing: dict[str, Any] = {}
-        if run.outcome == "passed" and run.weak:
-            timing = {"flags": ["weak"]}
-        elif run.outcome == "passed" and run.report is not None and run.is_there():
-            started = run.candidate.started
-            deadline = started + int(self._limits["wall_seconds"] * 1e9) + int(settings["cpu_seconds"] * 2e9)
-            others = lambda: self._census.of_uid(run.slot.uid, self._known())  # noqa: E731
-            timing = Stopwatch(run.candidate, settings, deadline, run.report, others).measure(job["loops"])
-        return self._finish(run) | {"timing": timing}
+            return self._judged(job | {"weak": str((run.report or {}).get("message", ""))})
+        run.slot.stop_all()
+        self._release_judge(run)
+        return run
+
+    def _stopwatch(self, run: Run, settings: dict[str, Any]) -> Stopwatch | None:
+        if run.outcome != "passed" or run.weak or run.report is None or not run.is_there():
+            return None
+        budget = int(self._limits["wall_seconds"] * 1e9) + int(settings["cpu_seconds"] * 2e9)
+        others = lambda: self._census.of_uid(run.slot.uid, self._known())  # noqa: E731
+        return Stopwatch(run.candidate, settings, budget, run.report, others)
+
+    def _timed(
+        self, run: Run, watch: Stopwatch | None, job: dict[str, Any], settings: dict[str, Any]
+    ) -> dict[str, Any]:
+        timing: dict[str, Any] = {"flags": ["weak"]} if run.weak and run.outcome == "passed" else {}
+        if watch:
+            with run.slot.running():
+                timing = watch.finish()
+        facts = self._finish(run)
+        if facts["out_of_memory"] and run.had_company:  # who used it up? The same again without the others
+            return self._time([job], settings)[0]
+        return facts | {"timing": timing}
 
     def _wait_for(self, run: Run) -> None:
         """Drive one run alone until it has a report."""

@@ -112,7 +112,8 @@ def test_it_always_ends_and_asks_for_known_solutions_only(
     named = {f"s{i}": t for i, t in enumerate(true)}
     settings = CONFIRMING if confirm else SCREENING
     steps, _ = follow(named, settings, np.random.default_rng(seed), layout=layout)
-    assert len({step.round for step in steps}) == len(steps) <= settings.max_rounds + MAX_TRIES * settings.confirm_rounds
+    most = settings.max_rounds + MAX_TRIES * settings.confirm_rounds
+    assert len({step.round for step in steps}) == len(steps) <= most
     for step in steps:
         assert step.solution_ids
         assert set(step.solution_ids) <= set(named)
