@@ -22,7 +22,7 @@ def hash_seed(seed: int, round_number: int) -> int:
     return random.Random(f"{seed}:hash:{round_number}").randint(1, 2**32 - 1)  # noqa: S311
 
 
-def contaminated(reference_before: int, reference_after: int, median_reference: float, tolerance: float = 0.05) -> bool:
+def contaminated(reference_before: int, reference_after: int, median_reference: float, tolerance: float = 0.15) -> bool:
     """Whether the reference workload, before or after a block, was off its median by more than `tolerance` (a share).
 
     Raises ValueError for a median that isn't positive: a gate without a reference would let everything through.

@@ -107,19 +107,24 @@ class Server:
 def copier(value: Any) -> Callable[[], Any] | None:
     """A quick way to a fresh copy of an argument, or None if it is immutable all through."""
     kind = type(value)
-    if isinstance(value, (list, dict, set, bytearray, deque)):
-        parts = list(value.values()) if isinstance(value, dict) else list(value)
-        if all(copier(part) is None for part in parts):
-            return value.copy
+    if kind in (type(None), bool, int, float, complex, str, bytes, range):
+        return None
+    if kind not in (list, dict, tuple):
+        if kind is frozenset or (kind in (set, bytearray, deque) and all(copier(part) is None for part in value)):
+            return None if kind is frozenset else value.copy
         encoded = codec.encode(value)
         return lambda: codec.decode(encoded)
-    if kind in (tuple, frozenset):
-        if all(copier(part) is None for part in value):
-            return None
-    elif kind in (type(None), bool, int, float, complex, str, bytes, range):
-        return None
-    encoded = codec.encode(value)
-    return lambda: codec.decode(encoded)
+    parts = list(value.values()) if kind is dict else list(value)
+    copies = [copier(part) for part in parts]
+    if not any(copies):
+        return None if kind is tuple else value.copy
+    fresh = [copy or _returning(part) for copy, part in zip(copies, parts, strict=True)]
+    if kind is list:
+        return lambda: [copy() for copy in fresh]
+    if kind is tuple:
+        return lambda: tuple([copy() for copy in fresh])
+    keyed = list(zip(value, fresh, strict=True))
+    return lambda: {key: copy() for key, copy in keyed}
 
 
 def _returning(value: Any) -> Callable[[], Any]:

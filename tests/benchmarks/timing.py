@@ -42,9 +42,9 @@ from tests.benchmarks.timing_methods import (
 from tests.benchmarks.timing_results import result_tables, write_plot, written
 from tests.benchmarks.work import DataMissing, data_folder, released_work, spread
 
-FULL = {"problems": 40, "most": 12, "copies": 4, "pyperf": 96, "legacy_loaded": 160, "passes": PASSES}
+FULL = {"problems": 40, "most": 12, "copies": 4, "pyperf": 66, "legacy_loaded": 160, "passes": PASSES}
 QUICK = {"problems": 6, "most": 5, "copies": 2, "pyperf": 12, "legacy_loaded": 10, "passes": 2}
-PYPERF_PROBLEMS = 12  # the largest ones: pairs grow with the square of a problem's solutions
+PYPERF_PROBLEMS = 6  # the largest ones: pairs grow with the square of a problem's solutions
 
 
 @dataclass(slots=True)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from harness.records import MeasurementBlock
 from harness.timing.decisions import CONFIRM_FROM, decide, spoilt
+from harness.timing.statistics import log_times, pair_indices, paired_log_ratios
 from tests.benchmarks.tables import Table, number
 from tests.benchmarks.timing_figures import (
     Key,
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 
 OURS, PUBLISHED, NAIVE = "ours", "published method", "naive mean of wall times"
 GAPS = (0.0, 0.05, 0.1, 0.2)
+GATES = (0.0, 0.05, 0.15, 0.3)
 TRUE_GAP = 1.15
 PYPERF_GAP = 1.1
 AIMS = {
@@ -92,6 +97,7 @@ def written(measured: Everything) -> dict[str, Any]:
         },
         "cost": _cost(measured, labels),
         "flags": dict(Counter(flag.partition(":")[0] for known in idle for one in known.labels for flag in one.flags)),
+        "gate": [row for run in measured.ours for row in gate(run.rows())],
         "blocks": [_block_counts(run.blocks.values()) for run in measured.ours],
         "spoilt": sum(spoilt(one.flags) for known in idle for one in known.labels),
     }  # fmt: skip
@@ -160,6 +166,33 @@ def _cost(measured: Everything, labels: int) -> dict[str, float]:
     }  # fmt: skip
 
 
+def gate(blocks: Sequence[MeasurementBlock]) -> list[dict[str, Any]]:
+    """How far a pair's ratio in one block is from its median over the run, by how far off the reference was."""
+    usual = median(one for block in blocks for one in block.reference_ns)
+    found: dict[float, list[float]] = {}
+    for own in _by_task(blocks).values():
+        times = log_times(own, sorted({one.solution_id for block in own for one in block.solutions}))
+        ratios = paired_log_ratios(times, *pair_indices(len(times)))
+        ratios = ratios[(~np.isnan(ratios)).sum(axis=1) >= 3]
+        distances = np.abs(ratios - np.nanmedian(ratios, axis=1, keepdims=True))
+        for column, block in enumerate(own):
+            off = max(abs(one - usual) for one in block.reference_ns) / usual
+            level = max(level for level in GATES if off >= level)
+            found.setdefault(level, []).extend(distances[~np.isnan(distances[:, column]), column].tolist())
+    return [
+        {"off": level, "count": len(far), "median": median(far), "p90": sorted(far)[9 * len(far) // 10]}
+        for level, far in sorted(found.items())
+        if far
+    ]
+
+
+def _by_task(blocks: Iterable[MeasurementBlock]) -> dict[str, list[MeasurementBlock]]:
+    found: dict[str, list[MeasurementBlock]] = {}
+    for block in blocks:
+        found.setdefault(block.task_id, []).append(block)
+    return found
+
+
 def _block_counts(problems: Any) -> dict[str, int]:
     blocks: list[MeasurementBlock] = [block for one in problems for block in one]
     return {
@@ -182,7 +215,7 @@ def percent(share: Mapping[str, Any], digits: int = 2) -> str:
 
 
 def result_tables(result: Mapping[str, Any]) -> list[Table]:
-    return [_summary(result), _again_table(result), _identical_table(result), _gaps_table(result)]
+    return [_summary(result), _again_table(result), _identical_table(result), _gaps_table(result), _gate_table(result)]
 
 
 def _summary(result: Mapping[str, Any]) -> Table:
@@ -236,6 +269,16 @@ def _gaps_table(result: Mapping[str, Any]) -> Table:
     columns = ("true ratio", "decided, idle", "decided, busy", *(f"wrong: {m}" for m in (OURS, PUBLISHED, NAIVE)))
     counts = [f"{name}: {value}" for run in result["blocks"] for name, value in run.items()]
     return Table("By true gap", columns, rows, f"Blocks, idle then busy: {', '.join(counts)}.")
+
+
+def _gate_table(result: Mapping[str, Any]) -> Table:
+    rows = [
+        [f"≥ {row['off']:.0%}", f"{row['count']:,}", f"{row['median']:.1%}", f"{row['p90']:.1%}"]
+        for row in result["gate"]
+    ]
+    note = "Idle first, then beside the busy neighbour. Contaminated blocks included: the gate is what this is about."
+    columns = ("reference off its median by", "ratios", "median distance from the pair's median", "90th percentile")
+    return Table("What the gate keeps out", columns, rows, note)
 
 
 # ---- plot -----------------------------------------------------------------------------------------------------------

@@ -37,11 +37,11 @@ def test_hash_seeds_differ_by_round_and_are_never_zero() -> None:
     ("before", "after", "spoilt"),
     [
         (100, 100, False),
-        (105, 95, False),
-        (106, 100, True),
-        (100, 106, True),
-        (94, 100, True),
-        (100, 94, True),
+        (115, 85, False),
+        (116, 100, True),
+        (100, 116, True),
+        (84, 100, True),
+        (100, 84, True),
         (0, 100, True),
     ],
 )

@@ -55,7 +55,7 @@ def passes(loops):
 
 pyperf.Runner().bench_time_func("solution", passes)
 """
-OPTIONS = ("--processes", "6", "--values", "3", "--warmups", "1", "--min-time", "0.02", "--quiet")
+OPTIONS = ("--processes", "5", "--values", "3", "--warmups", "1", "--min-time", "0.005", "--quiet")
 
 
 def check(job: dict[str, Any]) -> dict[str, Any]:
