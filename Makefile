@@ -58,7 +58,7 @@ sample: .venv-ready ## Draw solutions from a model: MODEL_PATH DATA_PATH N_SEQ N
 
 .PHONY: annotate
 annotate: setup ## Judge and time them in the sandbox, then merge: DATA_PATH SPLIT SAMPLES CORES TIMING=blocks|legacy
-	$(call run,annotate,$(WHERE) $(WHICH) $(call flags,SPLIT SAMPLES SEED CORES TIMING_CORES TIMING) $(HOW))
+	$(call run,annotate,$(WHERE) $(WHICH) $(call flags,SPLIT SAMPLES SEED CORES TIMING_CORES TIMING TIMING_SECONDS) $(HOW))
 
 .PHONY: merge
 merge: .venv-ready ## Make the training data again from what is measured (annotate does it too)
@@ -70,7 +70,7 @@ train: .venv-ready ## SFT or DPO: OPTIM=sft TOP_P=25 | OPTIM=dpo TASK=qvs|pvf|al
 
 .PHONY: eval
 eval: setup ## Compare the models with the base, correctness and speed: DATA_PATH EVAL_SPLIT N_SEQ TEMP REGEN
-	$(call run,eval,$(WHERE) $(WHICH) $(EVAL_SPLITS) $(DRAW) $(call flags,MODELS REGEN CORES TIMING_CORES TIMING) $(HOW))
+	$(call run,eval,$(WHERE) $(WHICH) $(EVAL_SPLITS) $(DRAW) $(call flags,MODELS REGEN CORES TIMING_CORES TIMING TIMING_SECONDS) $(HOW))
 
 .PHONY: report
 report: .venv-ready ## Write the report again from what eval measured: DATA_PATH EVAL_SPLIT

@@ -115,6 +115,7 @@ def annotate(
     cores: o.Cores = None,
     timing_cores: o.TimingCores = None,
     timing: o.Timing = TimingMethod.BLOCKS,
+    timing_seconds: o.TimingSeconds = None,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
 ) -> None:
@@ -125,8 +126,8 @@ def annotate(
     where = stages.Where(root, save_path, data_path, tuple(o.split_words(split)), limit, task_ids)
     if samples is not None:
         stages.import_file(where, samples, model_name, stages.reporter(), overwrite=overwrite, dry_run=dry_run)
-    used = stages.Cores.parse(cores, timing_cores)
-    stages.annotate(where, seed, used, stages.reporter(), method=timing, overwrite=overwrite, dry_run=dry_run)
+    used, timed = stages.Cores.parse(cores, timing_cores), stages.Timed(timing, timing_seconds)
+    stages.annotate(where, seed, used, stages.reporter(), timed=timed, overwrite=overwrite, dry_run=dry_run)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -193,6 +194,7 @@ def evaluate(
     cores: o.Cores = None,
     timing_cores: o.TimingCores = None,
     timing: o.Timing = TimingMethod.BLOCKS,
+    timing_seconds: o.TimingSeconds = None,
     regen: o.Regen = o.Switch.FALSE,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
@@ -208,7 +210,7 @@ def evaluate(
         o.split_words(models) if models else None,
         stages.Cores.parse(cores, timing_cores),
         stages.reporter(),
-        method=timing,
+        timed=stages.Timed(timing, timing_seconds),
         overwrite=overwrite or bool(regen),
         dry_run=dry_run,
     )

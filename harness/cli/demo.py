@@ -12,7 +12,6 @@ from pathlib import Path
 
 from harness.cli import stages
 from harness.progress import Reporter
-from sandbox import allowed_cores
 
 MODEL, NAME = "smollm2-135m", "demo"
 MAX_NEW_TOKENS = 80
@@ -43,8 +42,7 @@ def run(demo: Demo, tell: Reporter, *, overwrite: bool, dry_run: bool) -> None:
     """Sample, annotate, train twice, compare. Running it again goes on where it stopped."""
     begin = time.monotonic()
     how = demo.drawing(demo.n_seq, MAX_NEW_TOKENS)
-    # Few cores are all used: the host side has little to do while they time, and disturbed blocks are noticed.
-    cores = stages.Cores(demo.cores.all, demo.cores.timing or demo.cores.all or tuple(allowed_cores()))
+    cores = demo.cores
     learn = demo.where("starter", "train", "validation", limit=demo.limit)
 
     tell.say(f"1 of 5: draw {demo.n_seq} solutions a problem from {MODEL}")

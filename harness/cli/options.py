@@ -117,6 +117,16 @@ Timing = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+TimingSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--timing_seconds",
+        min=1.0,
+        help="Time for timing a split, after which nothing new is begun; running it again goes on.",
+        show_default="as long as it takes",
+        rich_help_panel=RUN,
+    ),
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Start over; without it, a run goes on.", rich_help_panel=RUN)
 ]

@@ -106,6 +106,21 @@ class Cores:
         return cls(parse_cores(cores, "--cores"), parse_cores(timing, "--timing_cores"))
 
 
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """How passing solutions are timed, and for how many seconds at most (of a split)."""
+
+    method: TimingMethod = TimingMethod.BLOCKS
+    seconds: float | None = None
+
+    def settings(self, seed: int, cores: Cores) -> AnnotationSettings:
+        from harness.annotation.settings import AnnotationSettings
+
+        return AnnotationSettings(
+            seed=seed, method=self.method, timing_cores=cores.timing, timing_seconds=self.seconds
+        )
+
+
 def reporter() -> ConsoleReporter:
     return ConsoleReporter()
 
@@ -190,38 +205,38 @@ def annotate(
     cores: Cores,
     tell: Reporter,
     *,
-    method: TimingMethod = TimingMethod.BLOCKS,
+    timed: Timed | None = None,
     overwrite: bool,
     dry_run: bool,
 ) -> None:
-    from harness.annotation.settings import AnnotationSettings
     from harness.annotation.stage import annotate as judge_and_time
 
+    settings = (timed or Timed()).settings(seed, cores)
     by_split = where.problems()
     for split, problems in by_split.items():
         folder = where.paths.samples(split)
-        count = sum(1 for _ in read_rows(folder / SAMPLES, Sample))
-        if count == 0 and not dry_run:
+        there = sum(1 for _ in read_rows(folder / SAMPLES, Sample))
+        if there == 0 and not dry_run:
             fix = "run `sample` first, or give --samples FILE"
             raise UserError("there are no samples", where=str(folder / SAMPLES), fix=fix)
         if dry_run:
             done = 0 if overwrite else _lines(folder / "executions.jsonl")
-            tell.say(f"annotate {split}: {count} samples of {len(problems)} problems in {folder} ({done} judged)")
+            tell.say(f"annotate {split}: {there} samples of {len(problems)} problems in {folder} ({done} judged)")
             continue
         summary = judge_and_time(
             problems,
             folder,
-            settings=AnnotationSettings(seed=seed, method=method, timing_cores=cores.timing),
+            settings=settings,
             reporter=tell,
             cores=cores.all,
             overwrite=overwrite,
         )
         print_counts(f"Verdicts, {split}", summary.verdicts)
-        timed = f"{summary.solutions_timed} solutions of {summary.problems_timed} problems timed"
-        if method is TimingMethod.LEGACY:
-            tell.say(f"{timed} by the published method, for comparison only; passes: {pairs_of_words(summary.passes)}")
+        count = f"{summary.solutions_timed} solutions of {summary.problems_timed} problems timed"
+        if settings.method is TimingMethod.LEGACY:
+            tell.say(f"{count} by the published method, for comparison only; passes: {pairs_of_words(summary.passes)}")
         else:
-            tell.say(f"{timed} in {summary.blocks} blocks, {summary.contaminated} of them disturbed and repeated")
+            tell.say(f"{count} in {summary.blocks} blocks, {summary.contaminated} of them disturbed and repeated")
     if not dry_run:
         _merge(where, by_split, tell)
 
@@ -336,11 +351,10 @@ def evaluate(
     cores: Cores,
     tell: Reporter,
     *,
-    method: TimingMethod = TimingMethod.BLOCKS,
+    timed: Timed | None = None,
     overwrite: bool,
     dry_run: bool,
 ) -> None:
-    from harness.annotation.settings import AnnotationSettings
     from harness.evaluation.stage import EvaluatedModel, evaluate_models, trained_models
 
     models = [EvaluatedModel(BASE, how.model_path), *_chosen(trained_models(where.paths.models), names, where)]
@@ -357,7 +371,7 @@ def evaluate(
         models,
         folder,
         sampling=how.settings(),
-        annotation=AnnotationSettings(seed=how.seed, method=method, timing_cores=cores.timing),
+        annotation=(timed or Timed()).settings(how.seed, cores),
         request=_request(where, split),
         reporter=tell,
         cores=cores.all,
