@@ -19,7 +19,7 @@ from sandbox.engine import connect, is_gvisor, maps_users
 from sandbox.errors import ImageError
 from sandbox.image import find_image
 from sandbox.pool import Pool, Task
-from sandbox.reference import REFERENCE
+from sandbox.reference import REFERENCE, REFERENCE_LOOPS
 from sandbox.types import Block, BlockTiming, Execution, Integrity, Job, Limits, Termination, Timing, Verdict
 
 GRACE_SECONDS = 30.0  # beyond what the warden itself allows a run
@@ -222,7 +222,7 @@ class Sandbox:
             "op": "block",
             "hash_seed": block.hash_seed,
             "settings": asdict(block.settings),
-            "reference": _request(REFERENCE) | extra | {"loops": 1},
+            "reference": _request(REFERENCE) | extra | {"loops": REFERENCE_LOOPS},
             "jobs": [_request(one.job) | extra | {"loops": one.loops} for one in block.solutions],
         }
         per_job = WALL_CAP * self.limits.wall_seconds + 2 * block.settings.cpu_seconds

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sandbox.types import Job
 
-# Integer, list and dictionary work of about 2 ms: long enough to meet a neighbour, short enough to be cheap.
+# Integer, list and dictionary work of some 0.1 ms, sixteen times a sample: long enough to meet a neighbour, and cheap.
 _PROGRAM = """
 def reference(n):
     total, seen, items = 0, {}, []
@@ -20,7 +20,8 @@ def reference(n):
 """
 _TEST = """
 def check(candidate):
-    assert candidate(10_000)[1] == 257
+    assert candidate(1_000)[0] == 40093
 """
 
+REFERENCE_LOOPS = 16
 REFERENCE = Job(program=_PROGRAM, test=_TEST, entry_point="reference")

@@ -15,7 +15,7 @@ class AnnotationSettings:
     """min_passing, min_failing: distinct solutions that a problem must have to be worth timing.
 
     method: LEGACY times by the published method, for comparison; `timing` and `decision` then say nothing.
-    timing_cores: cores that time; None: all that the sandbox has but one. timing_seconds: wall time for timing, after
+    timing_cores: cores that time; None: as harness.placement chooses. timing_seconds: wall time for timing, after
     which nothing new is begun. Both may change between a run and its continuation, so they are not recorded.
     """
 

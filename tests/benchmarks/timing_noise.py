@@ -27,10 +27,10 @@ from sandbox import TimingSettings
 
 Floats = NDArray[np.float64]
 
-REFERENCE_NS = 8e6  # CPU time of the reference workload on the quiet machine; integers: no layout, no hash effect
+REFERENCE_NS = 2e6  # CPU time of the reference workload on the quiet machine; integers: no layout, no hash effect
 REFERENCE_SAMPLES = 3  # of which the warden takes the smallest
 REFERENCE_PASSES = REFERENCE_SAMPLES + 2  # and the judged run and the warm-up, once a block: the one before was there
-START_SECONDS = 0.01  # wall time of a process outside its samples: fork, judged run
+START_SECONDS = 0.006  # wall time of a process outside its samples: fork, judged run
 DEFAULTS = TimingSettings()
 MOST_REPEATED = 3  # samples are drawn for so many repeats, however many a rule makes
 SEED = 1  # of the orders
