@@ -192,6 +192,7 @@ class Comparison:
     high: float
     rounds: int
     decision: Decision  # QUICK (the order is decided), SAME or UNDECIDED
+    confirmed: bool = False  # the order was seen again in rounds measured later for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +230,7 @@ class QuickSlow:
     low: float
     high: float
     rounds: int
+    confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,3 +261,4 @@ class PairRow:
     low: float | None = None
     high: float | None = None
     rounds: int | None = None
+    confirmed: bool | None = None

@@ -178,6 +178,7 @@ def _decided(passing: Sequence[str], labels: ProblemLabels | None) -> list[Quick
             low=comparison.low,
             high=comparison.high,
             rounds=comparison.rounds,
+            confirmed=comparison.confirmed,
         )
         for comparison in (labels.comparisons if labels else ())
         if comparison.decision is Decision.QUICK and comparison.quick_id in place and comparison.slow_id in place

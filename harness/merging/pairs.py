@@ -22,6 +22,7 @@ def pairs_of(row: MergedRow) -> Iterator[PairRow]:
             low=decided.low,
             high=decided.high,
             rounds=decided.rounds,
+            confirmed=decided.confirmed,
         )
     for chosen in row.answers[: row.passing]:
         for rejected in row.answers[row.passing :]:

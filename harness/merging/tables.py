@@ -39,10 +39,11 @@ PAIRS_SCHEMA = pa.schema(
         pa.field("rejected_sample", pa.int64(), nullable=False),
         pa.field("chosen_verdict", pa.string(), nullable=False),
         pa.field("rejected_verdict", pa.string(), nullable=False),
-        pa.field("ratio", pa.float64()),  # these four: null for passed versus failed
+        pa.field("ratio", pa.float64()),  # these five: null for passed versus failed
         pa.field("low", pa.float64()),
         pa.field("high", pa.float64()),
         pa.field("rounds", pa.int64()),
+        pa.field("confirmed", pa.bool_()),
     ]
 )
 _PAIR_COLUMNS = tuple(field.name for field in fields(PairRow))

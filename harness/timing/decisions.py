@@ -155,6 +155,7 @@ def _compare(
     pooled = estimate(ratios, confidence=settings.confidence, sd_floor=settings.sd_floor)
     compared = np.array([not left_out & {ids[i], ids[j]} for i, j in zip(first, second, strict=True)], dtype=np.bool_)
     decided = _decided(ratios, pooled, screened, compared, settings)
+    confirmed = decided & (~np.isnan(ratios[:, screened:])).any(axis=1)  # else it would not be decided
     band = np.log1p(settings.same_band)
     same = compared & ~decided & (pooled.rounds >= settings.min_rounds) & (pooled.low > -band) & (pooled.high < band)
     absent = pooled.rounds == 0  # never in one round together: nothing is known but that nothing is known
@@ -163,7 +164,7 @@ def _compare(
     low = np.exp(np.where(absent, -WIDEST, np.where(sign < 0, -pooled.high, pooled.low)))
     high = np.exp(np.where(absent, WIDEST, np.where(sign < 0, -pooled.low, pooled.high)))
     verdicts = np.where(decided, 2, np.where(same, 1, 0)).tolist()
-    columns = (first, second, sign < 0, median, low, high, pooled.rounds)
+    columns = (first, second, sign < 0, median, low, high, pooled.rounds, confirmed)
     return [
         Comparison(
             quick_id=ids[j] if swapped else ids[i],
@@ -173,8 +174,9 @@ def _compare(
             high=most,
             rounds=rounds,
             decision=_DECISIONS[verdict],
+            confirmed=seen_again,
         )
-        for verdict, i, j, swapped, ratio, least, most, rounds in zip(
+        for verdict, i, j, swapped, ratio, least, most, rounds, seen_again in zip(
             verdicts, *(column.tolist() for column in columns), strict=True
         )
     ]

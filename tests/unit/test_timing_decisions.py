@@ -228,6 +228,11 @@ def test_confirmation_must_see_the_order_again() -> None:
     assert only(decide(screen)) is Decision.QUICK
     assert only(decide(screen, CONFIRMING)) is Decision.UNDECIDED  # asked for, not there
     assert only(decide(screen + seen, CONFIRMING)) is Decision.QUICK
+    assert [decide(measured).comparisons[0].confirmed for measured in (screen, screen + seen, screen + unseen)] == [
+        False,
+        True,
+        False,
+    ]
     assert only(decide(screen + unseen, CONFIRMING)) is Decision.UNDECIDED
     assert only(decide(screen + unseen)) is Decision.UNDECIDED  # there, so it counts
     shrunk = blocks([100.0, 106.0], 5, first_round=CONFIRM_FROM)  # seen again, but no longer 1.10 in all
