@@ -20,6 +20,7 @@ JUDGED_COLD_NS, JUDGED_CALL_NS, JUDGED_BYTE_NS = 15_000_000, 200_000, 300
 
 EMPTY_SAMPLES = 5
 WARM_UP = 8  # part of a sample's passes that is run before it
+MOST_LOOPS = 1 << 24  # a pass takes 60 ps then: no loop of Python's does
 
 _now = time.monotonic_ns
 
@@ -120,9 +121,10 @@ class Stopwatch:
         return int(self._settings["long_samples" if long else "samples"])
 
     def _one_sample(self) -> None:
-        """The candidate has been stopped for a while: what it has in the caches comes back in a sample that is thrown
-        away. Where something else ran, one more is taken while there may be."""
-        self._sample(max(1, self._loops // WARM_UP))
+        """The candidate has been stopped for a while: what it had in the caches comes back in some passes that are not
+        timed (a long pass makes up for it itself). Where something else ran, one more is taken while there may be."""
+        if self._loops >= WARM_UP:
+            self._sample(self._loops // WARM_UP)
         sample = self._sample(self._loops)
         if sample.gap > self._settings["max_gap"] * sample.wall and self._redone < self._settings["max_redo"]:
             self._redone += 1
@@ -135,6 +137,8 @@ class Stopwatch:
         loops, used = 1, first
         while used < self._settings["min_sample_ns"]:
             loops *= 2
+            if loops > MOST_LOOPS:
+                raise wire.FrameError("its passes take no time")
             used = self._sample(loops).cpu
         return loops
 
