@@ -7,7 +7,6 @@ decided is confirmed on another core where there is one.
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections import deque
@@ -21,6 +20,7 @@ from harness.annotation.settings import AnnotationSettings
 from harness.progress import Reporter
 from harness.records import ExecutionRow, MeasurementBlock, Problem, Sample, SolutionTiming
 from harness.store import AppendFile, read_rows
+from harness.threads import merged
 from harness.timing.decisions import MEMOISES
 from harness.timing.rounds import Step, next_step
 from harness.timing.schedule import block_order, contaminated, hash_seed, set_digest
@@ -207,35 +207,10 @@ def measured_blocks(
     warn: Callable[[str], None],
 ) -> Iterator[MeasurementBlock]:
     """Finished blocks of all cores as they become ready: one thread per core."""
-    finished: queue.SimpleQueue[MeasurementBlock | BaseException | None] = queue.SimpleQueue()
     turns = _Turns(states, cores)
     deadline = time.monotonic() + (settings.timing_seconds or float("inf"))
-
-    def work(core: int) -> None:
-        try:
-            for block in _on_core(core, turns, sandbox, settings, warn, deadline):
-                finished.put(block)
-            finished.put(None)
-        except BaseException as error:  # handed to the thread that waits
-            finished.put(error)
-
-    threads = [threading.Thread(target=work, args=(core,), name=f"timing-{core}") for core in cores]
-    for thread in threads:
-        thread.start()
-    try:
-        left = len(threads)
-        while left:
-            item = finished.get()
-            if isinstance(item, MeasurementBlock):
-                yield item
-            elif item is None:
-                left -= 1
-            else:
-                raise item
-    finally:
-        turns.stop()
-        for thread in threads:
-            thread.join()
+    sources = {f"timing-{core}": _on_core(core, turns, sandbox, settings, warn, deadline) for core in cores}
+    yield from merged(sources, turns.stop)
     begun = sum(bool(state.blocks) for state in states)
     if begun < len(states) and time.monotonic() > deadline:
         left_out = len(states) - begun

@@ -42,13 +42,12 @@ def run(demo: Demo, tell: Reporter, *, overwrite: bool, dry_run: bool) -> None:
     """Sample, annotate, train twice, compare. Running it again goes on where it stopped."""
     begin = time.monotonic()
     how = demo.drawing(demo.n_seq, MAX_NEW_TOKENS)
-    cores = demo.cores
     learn = demo.where("starter", "train", "validation", limit=demo.limit)
 
     tell.say(f"1 of 5: draw {demo.n_seq} solutions a problem from {MODEL}")
     stages.sample(learn, how, tell, overwrite=overwrite, dry_run=dry_run)
     tell.say("2 of 5: judge them in the sandbox, time the ones that pass, make training data")
-    stages.annotate(learn, demo.seed, cores, tell, overwrite=overwrite, dry_run=dry_run)
+    stages.annotate(learn, demo.seed, demo.cores, tell, overwrite=overwrite, dry_run=dry_run)
     tell.say("3 of 5: train on the fastest solutions (SFT), and go on from there on pairs (DPO)")
     model = MODEL
     for optim in OPTIMISATIONS:
@@ -62,9 +61,9 @@ def run(demo: Demo, tell: Reporter, *, overwrite: bool, dry_run: bool) -> None:
     tell.say(f"4 of 5: compare on {few} problems of HumanEval")
     human_eval = demo.where("human_eval", "test", limit=few)
     small = demo.drawing(HUMAN_EVAL_SAMPLES, HUMAN_EVAL_TOKENS)
-    stages.evaluate(human_eval, small, None, cores, tell, overwrite=overwrite, dry_run=dry_run)
+    stages.evaluate(human_eval, small, None, demo.cores, tell, overwrite=overwrite, dry_run=dry_run)
     tell.say("5 of 5: compare on problems of the starter set that no model was trained on")
     test = demo.where("starter", "test", limit=demo.limit)
-    stages.evaluate(test, how, None, cores, tell, overwrite=overwrite, dry_run=dry_run)
+    stages.evaluate(test, how, None, demo.cores, tell, overwrite=overwrite, dry_run=dry_run)
     if not dry_run:
         tell.say(f"demo done in {(time.monotonic() - begin) / 60:.1f} min")

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import queue
 import statistics
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +27,7 @@ from itertools import combinations
 from typing import Any
 
 from harness.records import Comparison, Decision, LegacyOutcome, LegacyTiming, ProblemLabels, RuntimeLabel
+from harness.threads import merged
 from harness.timing import legacy_pass
 from harness.timing.legacy_pass import BLOCK_SECONDS, MAX_BLOCKS, PASS_SECONDS, REPETITIONS, settled
 from sandbox import Execution, Job, Limits, Sandbox, Verdict
@@ -143,40 +143,19 @@ def measure_legacy(cores: Sequence[int], runs: Iterable[LegacyRun]) -> Iterator[
     settles. Raises SandboxError where the sandbox can't be had. What was begun is finished before an early close ends.
     """
     todo, lock = iter(runs), threading.Lock()
-    finished: queue.SimpleQueue[LegacyTiming | BaseException | None] = queue.SimpleQueue()
     stop = threading.Event()
 
-    def work(sandbox: Sandbox) -> None:
-        try:
-            while not stop.is_set():
-                with lock:
-                    run = next(todo, None)
-                if run is None:
-                    break
-                finished.put(legacy_timing(run, sandbox.run(pass_job(run.job))))
-            finished.put(None)
-        except BaseException as error:  # handed to the thread that waits
-            finished.put(error)
+    def work(sandbox: Sandbox) -> Iterator[LegacyTiming]:
+        while not stop.is_set():
+            with lock:
+                run = next(todo, None)
+            if run is None:
+                return
+            yield legacy_timing(run, sandbox.run(pass_job(run.job)))
 
     with ExitStack() as stack:
         sandboxes = [stack.enter_context(Sandbox(cores=[core], limits=LIMITS)) for core in cores]
-        threads = [threading.Thread(target=work, args=(one,), name=f"legacy-{one.cores[0]}") for one in sandboxes]
-        for thread in threads:
-            thread.start()
-        try:
-            left = len(threads)
-            while left:
-                item = finished.get()
-                if isinstance(item, LegacyTiming):
-                    yield item
-                elif item is None:
-                    left -= 1
-                else:
-                    raise item
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+        yield from merged({f"legacy-{one.cores[0]}": work(one) for one in sandboxes}, stop.set)
 
 
 def latest(rows: Iterable[LegacyTiming]) -> list[LegacyTiming]:

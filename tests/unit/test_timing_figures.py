@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from timing_blocks import blocks, confirmed_blocks
 
-from harness.timing.decisions import DecisionSettings, decide
+from harness.timing.decisions import decide
 from harness.timing.solution_id import solution_id
 from tests.benchmarks.timing_figures import (
     Share,
@@ -32,9 +32,8 @@ from tests.benchmarks.timing_variants import variants
 TRUE = {"a": 100.0, "b": 104.0, "c": 130.0, "d": 300.0}
 
 
-def labels(true=TRUE, task="t"):
-    measured = [*confirmed_blocks(true)]
-    return decide([block for block in measured if block.task_id == "t"], DecisionSettings())
+def labels():
+    return decide(confirmed_blocks(TRUE))
 
 
 def test_decided_pairs_and_times():
