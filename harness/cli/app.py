@@ -94,11 +94,11 @@ def sample(
     dry_run: o.DryRun = False,
 ) -> None:
     """Draw solutions from a model: `samples.jsonl`."""
-    from harness.cli import stages
+    from harness.cli import asked, stages
 
-    where = stages.Where(root, save_path, data_path, tuple(o.split_words(split)), limit, task_ids)
-    how = stages.Drawing(model_path, n_seq, n_iter, temp, max_new_tokens, batch_size, seed)
-    stages.sample(where, how, stages.reporter(), overwrite=overwrite, dry_run=dry_run)
+    where = asked.Where(root, save_path, data_path, tuple(o.split_words(split)), limit, task_ids)
+    how = asked.Drawing(model_path, n_seq, n_iter, temp, max_new_tokens, batch_size, seed)
+    stages.sample(where, how, asked.reporter(), overwrite=overwrite, dry_run=dry_run)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -121,13 +121,13 @@ def annotate(
 ) -> None:
     """Judge the samples in the sandbox, time the ones that pass, and merge: `executions.jsonl`, `measurements.jsonl`
     (or `legacy.jsonl`), and the training data."""
-    from harness.cli import stages
+    from harness.cli import asked, exchange, stages
 
-    where = stages.Where(root, save_path, data_path, tuple(o.split_words(split)), limit, task_ids)
+    where = asked.Where(root, save_path, data_path, tuple(o.split_words(split)), limit, task_ids)
     if samples is not None:
-        stages.import_file(where, samples, model_name, stages.reporter(), overwrite=overwrite, dry_run=dry_run)
-    used, timed = stages.Cores.parse(cores, timing_cores), stages.Timed(timing, timing_seconds)
-    stages.annotate(where, seed, used, stages.reporter(), timed=timed, overwrite=overwrite, dry_run=dry_run)
+        exchange.import_file(where, samples, model_name, asked.reporter(), overwrite=overwrite, dry_run=dry_run)
+    used, timed = asked.Cores.parse(cores, timing_cores), asked.Timed(timing, timing_seconds)
+    stages.annotate(where, seed, used, asked.reporter(), timed=timed, overwrite=overwrite, dry_run=dry_run)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -140,10 +140,10 @@ def merge(
     root: o.Root = Path("runs"),
 ) -> None:
     """Make the training data from verdicts and measurements: `merged.jsonl`, labels, pairs (`annotate` does it too)."""
-    from harness.cli import stages
+    from harness.cli import asked, stages
 
-    where = stages.Where(root, save_path, data_path, tuple(o.split_words(split)), limit, task_ids)
-    stages.merge(where, stages.reporter())
+    where = asked.Where(root, save_path, data_path, tuple(o.split_words(split)), limit, task_ids)
+    stages.merge(where, asked.reporter())
 
 
 @app.command(rich_help_panel=STAGES)
@@ -162,9 +162,9 @@ def train(
     dry_run: o.DryRun = False,
 ) -> None:
     """Train a model on the merged data by SFT or DPO: a model folder under `models/`."""
-    from harness.cli import stages
+    from harness.cli import asked, training
 
-    where = stages.Where(root, save_path, data_path, ("train", "validation"))
+    where = asked.Where(root, save_path, data_path, ("train", "validation"))
     settings = {
         "optim": optim.value if optim else None,
         "top_p": top_p,
@@ -172,7 +172,7 @@ def train(
         "augment": None if augment is None else bool(augment),
         "seed": seed,
     }
-    stages.train(where, model_path, config, settings, stages.reporter(), overwrite=overwrite, dry_run=dry_run)
+    training.train(where, model_path, config, settings, asked.reporter(), overwrite=overwrite, dry_run=dry_run)
 
 
 @app.command(name="eval", rich_help_panel=STAGES)
@@ -200,17 +200,17 @@ def evaluate(
     dry_run: o.DryRun = False,
 ) -> None:
     """Compare the trained models with the one they started from (--model_path): pass@k, speed, length; a report."""
-    from harness.cli import stages
+    from harness.cli import asked, stages
 
-    where = stages.Where(root, save_path, data_path, (split,), limit, task_ids)
-    how = stages.Drawing(model_path, n_seq, n_iter, temp, max_new_tokens, batch_size, seed)
+    where = asked.Where(root, save_path, data_path, (split,), limit, task_ids)
+    how = asked.Drawing(model_path, n_seq, n_iter, temp, max_new_tokens, batch_size, seed)
     stages.evaluate(
         where,
         how,
         o.split_words(models) if models else None,
-        stages.Cores.parse(cores, timing_cores),
-        stages.reporter(),
-        timed=stages.Timed(timing, timing_seconds),
+        asked.Cores.parse(cores, timing_cores),
+        asked.reporter(),
+        timed=asked.Timed(timing, timing_seconds),
         overwrite=overwrite or bool(regen),
         dry_run=dry_run,
     )
@@ -226,9 +226,9 @@ def report(
     root: o.Root = Path("runs"),
 ) -> None:
     """Write results and report again from what `eval` measured."""
-    from harness.cli import stages
+    from harness.cli import asked, stages
 
-    stages.report(stages.Where(root, save_path, data_path, (split,), limit, task_ids), stages.reporter())
+    stages.report(asked.Where(root, save_path, data_path, (split,), limit, task_ids), asked.reporter())
 
 
 @app.command(rich_help_panel=AROUND)
@@ -244,11 +244,11 @@ def demo(
     dry_run: o.DryRun = False,
 ) -> None:
     """All stages on a small built-in model and data set, in minutes, without an account."""
+    from harness.cli import asked
     from harness.cli import demo as d
-    from harness.cli import stages
 
-    wanted = d.Demo(root, n_seq, temp, seed, limit, stages.Cores.parse(cores, timing_cores))
-    d.run(wanted, stages.reporter(), overwrite=overwrite, dry_run=dry_run)
+    wanted = d.Demo(root, n_seq, temp, seed, limit, asked.Cores.parse(cores, timing_cores))
+    d.run(wanted, asked.reporter(), overwrite=overwrite, dry_run=dry_run)
 
 
 @app.command(rich_help_panel=AROUND)
@@ -267,15 +267,15 @@ def doctor(
 
     With --sandbox, attack the sandbox instead: hostile programs of every kind, beside honest ones. Minutes.
     """
+    from harness.cli import asked
     from harness.cli import doctor as d
-    from harness.cli import stages
 
     if sandbox:
-        chosen = stages.parse_cores(cores, "--cores")
-        raise typer.Exit(d.attack(runtime, chosen, stages.reporter(), as_json=json))
+        chosen = asked.parse_cores(cores, "--cores")
+        raise typer.Exit(d.attack(runtime, chosen, asked.reporter(), as_json=json))
     if runtime is not None or cores is not None:
         raise UserError("--runtime and --cores say where to attack", fix="add --sandbox")
-    raise typer.Exit(d.run(root, stages.reporter(), as_json=json, aa=not no_aa))
+    raise typer.Exit(d.run(root, asked.reporter(), as_json=json, aa=not no_aa))
 
 
 def main() -> None:

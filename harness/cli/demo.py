@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.cli import stages
+from harness.cli import asked, stages, training
 from harness.progress import Reporter
 
 MODEL, NAME = "smollm2-135m", "demo"
@@ -29,13 +29,13 @@ class Demo:
     temp: float
     seed: int
     limit: int | None
-    cores: stages.Cores
+    cores: asked.Cores
 
-    def where(self, data: str, *splits: str, limit: int | None = None) -> stages.Where:
-        return stages.Where(self.root, NAME, data, splits, limit)
+    def where(self, data: str, *splits: str, limit: int | None = None) -> asked.Where:
+        return asked.Where(self.root, NAME, data, splits, limit)
 
-    def drawing(self, n_seq: int, tokens: int) -> stages.Drawing:
-        return stages.Drawing(MODEL, n_seq, 1, self.temp, tokens, None, self.seed)
+    def drawing(self, n_seq: int, tokens: int) -> asked.Drawing:
+        return asked.Drawing(MODEL, n_seq, 1, self.temp, tokens, None, self.seed)
 
 
 def run(demo: Demo, tell: Reporter, *, overwrite: bool, dry_run: bool) -> None:
@@ -51,12 +51,12 @@ def run(demo: Demo, tell: Reporter, *, overwrite: bool, dry_run: bool) -> None:
     tell.say("3 of 5: train on the fastest solutions (SFT), and go on from there on pairs (DPO)")
     model = MODEL
     for optim in OPTIMISATIONS:
-        settings = stages.recipe(MODEL, optim)
+        settings = training.recipe(MODEL, optim)
         if dry_run:
             tell.say(f"train {optim} with {settings}")
             continue
         overrides = {"optim": optim, "seed": demo.seed}
-        model = str(stages.train(learn, model, settings, overrides, tell, overwrite=overwrite, dry_run=False))
+        model = str(training.train(learn, model, settings, overrides, tell, overwrite=overwrite, dry_run=False))
     few = min(HUMAN_EVAL_PROBLEMS, demo.limit or HUMAN_EVAL_PROBLEMS)
     tell.say(f"4 of 5: compare on {few} problems of HumanEval")
     human_eval = demo.where("human_eval", "test", limit=few)

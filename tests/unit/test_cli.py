@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli import app as cli
-from harness.cli import stages
+from harness.cli import asked, exchange, stages
 from harness.cli.options import split_words
 from harness.core_locks import claim
 from harness.doctor.facts import AaFacts, EngineFacts, LockdownFacts, MachineFacts
@@ -135,11 +135,11 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_core_lists() -> None:
-    assert stages.parse_cores(None, "--cores") is None
-    assert stages.parse_cores("3, 0-2 2", "--cores") == (3, 0, 1, 2)
+    assert asked.parse_cores(None, "--cores") is None
+    assert asked.parse_cores("3, 0-2 2", "--cores") == (3, 0, 1, 2)
     for wrong in ("", "-1", "1-", "a"):
         with pytest.raises(UserError):
-            stages.parse_cores(wrong, "--cores")
+            asked.parse_cores(wrong, "--cores")
 
 
 def test_words_are_split_at_commas_and_space() -> None:
@@ -152,8 +152,8 @@ def test_imported_samples_land_by_split_and_rejects_are_kept(tmp_path: Path) -> 
     source = tmp_path / "in.jsonl"
     rows = [{"task_id": task_id, "completion": "    return 1\n"} for task_id in chosen]
     source.write_text("\n".join([*map(json.dumps, rows), '{"task_id": "unheard-of", "completion": "x"}', ""]))
-    where = stages.Where(tmp_path, "x", "starter", ("train", "validation"))
-    stages.import_file(where, source, "someone", stages.reporter(), overwrite=False, dry_run=False)
+    where = asked.Where(tmp_path, "x", "starter", ("train", "validation"))
+    exchange.import_file(where, source, "someone", asked.reporter(), overwrite=False, dry_run=False)
     for split, task_id in zip(("train", "validation"), chosen, strict=True):
         folder = where.paths.samples(split)
         (sample,) = read_rows(folder / "samples.jsonl", Sample)
@@ -163,12 +163,12 @@ def test_imported_samples_land_by_split_and_rejects_are_kept(tmp_path: Path) -> 
 
     source.write_text(json.dumps(rows[0]) + "\n")
     with pytest.raises(UserError, match="other settings"):
-        stages.import_file(where, source, "someone", stages.reporter(), overwrite=False, dry_run=False)
+        exchange.import_file(where, source, "someone", asked.reporter(), overwrite=False, dry_run=False)
 
 
 def test_a_dry_run_counts_what_is_there(tmp_path: Path) -> None:
     (problem, *_) = load_problems("starter", ["train"])
-    where = stages.Where(tmp_path, "default", "starter", ("train",))
+    where = asked.Where(tmp_path, "default", "starter", ("train",))
     rows = [Sample(problem.task_id, n, "m", "    pass\n", FinishReason.EOS) for n in range(3)]
     write_rows(where.paths.samples("train") / "samples.jsonl", rows)
     result = run("sample", "--split", "train", "--limit", "1", "--root", str(tmp_path), "--dry-run")
@@ -347,7 +347,7 @@ def test_doctor_leaves_cores_alone_that_a_run_has(monkeypatch, own_locks, tmp_pa
 def drawn(tmp_path: Path) -> Path:
     """A run folder with one sample."""
     (problem, *_) = load_problems("starter", ["train"])
-    folder = stages.Where(tmp_path, "default", "starter", ("train",)).paths.samples("train")
+    folder = asked.Where(tmp_path, "default", "starter", ("train",)).paths.samples("train")
     write_rows(folder / "samples.jsonl", [Sample(problem.task_id, 0, "m", "    pass\n", FinishReason.EOS)])
     return folder
 
