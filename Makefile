@@ -27,6 +27,8 @@ WHERE = $(call flags,DATA_PATH SAVE_PATH ROOT)
 WHICH = $(call flags,LIMIT TASK_IDS)
 DRAW = $(call flags,MODEL_PATH N_SEQ N_ITER TEMP MAX_NEW_TOKENS BATCH_SIZE SEED)
 HOW = $(call switches,OVERWRITE DRY_RUN)
+# Only as `make … NAME=x`: WSL has a NAME in its environment that is the machine's.
+NAMED = $(if $(filter command,$(origin NAME)),--name $(call quote,$(NAME)))
 EVAL_SPLITS = $(if $(EVAL_SPLIT),--split $(call quote,$(EVAL_SPLIT)))
 # $(call run,COMMAND,OPTIONS): one line, without the gaps that unset values leave.
 run = $(strip $(CLI) $(1) $(2))
@@ -61,12 +63,12 @@ annotate: setup ## Judge and time them in the sandbox, then merge: DATA_PATH SPL
 	$(call run,annotate,$(WHERE) $(WHICH) $(call flags,SPLIT SAMPLES SEED CORES TIMING_CORES TIMING TIMING_SECONDS) $(HOW))
 
 .PHONY: merge
-merge: .venv-ready ## Make the training data again from what is measured (annotate does it too)
-	$(call run,merge,$(WHERE) $(WHICH) $(call flag,SPLIT))
+merge: .venv-ready ## Make the training data again from what is measured (annotate does it too): MIN_PASSING MIN_FAILING EXCLUDE_WEAK
+	$(call run,merge,$(WHERE) $(WHICH) $(call flags,SPLIT MIN_PASSING MIN_FAILING) $(call switch,EXCLUDE_WEAK))
 
 .PHONY: train
 train: .venv-ready ## SFT or DPO: OPTIM=sft TOP_P=25 | OPTIM=dpo TASK=qvs|pvf|all, AUGMENT MODEL_PATH CONFIG SEED
-	$(call run,train,$(WHERE) $(call flags,MODEL_PATH OPTIM TOP_P TASK AUGMENT CONFIG SEED) $(HOW))
+	$(call run,train,$(WHERE) $(call flags,MODEL_PATH OPTIM TOP_P TASK AUGMENT CONFIG SEED) $(NAMED) $(HOW))
 
 .PHONY: eval
 eval: setup ## Compare the models with the base, correctness and speed: DATA_PATH EVAL_SPLIT N_SEQ TEMP REGEN
@@ -109,6 +111,10 @@ bench-timing-sim: .venv-ready ## How often the timing rule is right, wrong or un
 .PHONY: bench-timing
 bench-timing: image ## Are run-time labels true? Ours, the published method, pyperf: QUICK=1 (needs CODE_OPTIMISE_DATA)
 	$(strip $(BIN)/python -m tests.benchmarks.timing $(call switch,QUICK) $(BENCH_ARGS))
+
+.PHONY: bench-merge
+bench-merge: .venv-ready ## Memory and time of merging up to a million generated samples: QUICK=1
+	$(strip $(BIN)/python -m tests.benchmarks.merging $(call switch,QUICK) $(BENCH_ARGS))
 
 .PHONY: engine-stop
 engine-stop: ## Stop the Docker engine if it was started here; any other is left alone

@@ -257,6 +257,8 @@ class PairRow:
     rejected_sample: int
     chosen_verdict: str
     rejected_verdict: str
+    chosen_integrity: str
+    rejected_integrity: str
     ratio: float | None = None
     low: float | None = None
     high: float | None = None

@@ -104,7 +104,7 @@ class AppendFile:
         self._stream.seek(0, os.SEEK_END)
 
     def append(self, row: Any) -> None:
-        self._stream.write(encode_row(row).encode("ascii") + b"\n")
+        self._stream.write(row_line(row))
         self._stream.flush()
 
     def close(self) -> None:
@@ -118,13 +118,17 @@ class AppendFile:
         self.close()
 
 
-def write_atomically(path: Path, data: str | bytes) -> None:
-    """Whole file or no file: written beside its place, synced, then renamed."""
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A stream whose file is there, whole, when the block ends without an error; else what was there before stays.
+
+    Written beside its place, synced, then renamed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as stream:
-            stream.write(data.encode() if isinstance(data, str) else data)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
@@ -133,9 +137,22 @@ def write_atomically(path: Path, data: str | bytes) -> None:
         raise
 
 
+def write_atomically(path: Path, data: str | bytes) -> None:
+    """Whole file or no file."""
+    with atomic_file(path) as stream:
+        stream.write(data.encode() if isinstance(data, str) else data)
+
+
+def row_line(row: Any) -> bytes:
+    """A record as it stands in a JSONL file, line end included."""
+    return encode_row(row).encode("ascii") + b"\n"
+
+
 def write_rows(path: Path, rows: Iterable[Any]) -> None:
-    """A whole JSONL file at once (for stages whose output is remade, not resumed)."""
-    write_atomically(path, "".join(encode_row(row) + "\n" for row in rows))
+    """A whole JSONL file at once (for stages whose output is remade, not resumed), one row in memory at a time."""
+    with atomic_file(path) as stream:
+        for row in rows:
+            stream.write(row_line(row))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -136,14 +136,18 @@ def merge(
     split: o.TrainSplits = "train,validation",
     limit: o.Limit = None,
     task_ids: o.TaskIds = None,
+    min_passing: o.MinPassing = 2,
+    min_failing: o.MinFailing = 1,
+    exclude_weak: o.ExcludeWeak = False,
     save_path: o.SavePath = "default",
     root: o.Root = Path("runs"),
 ) -> None:
     """Make the training data from verdicts and measurements: `merged.jsonl`, labels, pairs (`annotate` does it too)."""
     from harness.cli import asked, stages
+    from harness.merging.merge import MergeSettings
 
     where = asked.Where(root, save_path, data_path, tuple(o.split_words(split)), limit, task_ids)
-    stages.merge(where, asked.reporter())
+    stages.merge(where, MergeSettings(min_passing, min_failing, exclude_weak), asked.reporter())
 
 
 @app.command(rich_help_panel=STAGES)
@@ -155,6 +159,7 @@ def train(
     task: o.TaskOption = None,
     augment: o.Augment = None,
     config: o.Config = None,
+    name: o.ModelFolder = None,
     save_path: o.SavePath = "default",
     root: o.Root = Path("runs"),
     seed: o.TrainSeed = None,
@@ -172,7 +177,8 @@ def train(
         "augment": None if augment is None else bool(augment),
         "seed": seed,
     }
-    training.train(where, model_path, config, settings, asked.reporter(), overwrite=overwrite, dry_run=dry_run)
+    tell = asked.reporter()
+    training.train(where, model_path, config, settings, tell, name=name, overwrite=overwrite, dry_run=dry_run)
 
 
 @app.command(name="eval", rich_help_panel=STAGES)

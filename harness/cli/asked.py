@@ -31,9 +31,7 @@ class Where:
     def __post_init__(self) -> None:
         if not self.splits:
             raise UserError("no split is named", where="--split", fix="for example --split train,validation")
-        if self.save_path in ("", ".", "..") or "/" in self.save_path:
-            fix = "give a plain name; --root says where all of them are kept"
-            raise UserError(f"{self.save_path!r} is not a name", where="--save_path", fix=fix)
+        plain_name(self.save_path, "--save_path")
 
     @property
     def paths(self) -> RunPaths:
@@ -103,6 +101,14 @@ class Timed:
 
 def reporter() -> ConsoleReporter:
     return ConsoleReporter()
+
+
+def plain_name(name: str, option: str) -> str:
+    """The name of a folder under --root, not a path: UserError for anything else."""
+    if name in ("", ".", "..") or "/" in name:
+        fix = "give a plain name; --root says where all of them are kept"
+        raise UserError(f"{name!r} is not a name", where=option, fix=fix)
+    return name
 
 
 def parse_cores(text: str | None, option: str) -> tuple[int, ...] | None:

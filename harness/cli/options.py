@@ -143,6 +143,27 @@ Samples = Annotated[
 SamplesModel = Annotated[
     str, typer.Option("--model_name", help="Who wrote the file given by --samples.", rich_help_panel=DATA)
 ]
+MERGING = "Which problems and solutions are kept"
+MinPassing = Annotated[
+    int,
+    typer.Option(
+        "--min_passing", min=1, help="Distinct passing solutions a problem must have.", rich_help_panel=MERGING
+    ),
+]
+MinFailing = Annotated[
+    int,
+    typer.Option(
+        "--min_failing", min=0, help="Distinct failing solutions a problem must have.", rich_help_panel=MERGING
+    ),
+]
+ExcludeWeak = Annotated[
+    bool,
+    typer.Option(
+        "--exclude_weak",
+        help="Leave out solutions whose test could not be kept in a process apart (integrity weak).",
+        rich_help_panel=MERGING,
+    ),
+]
 OptimOption = Annotated[
     Optim | None,
     typer.Option("--optim", help="Fine-tune on solutions, or on pairs.", show_default="sft", rich_help_panel=TRAINING),
@@ -180,6 +201,15 @@ Config = Annotated[
     Path | None,
     typer.Option(
         "--config", help="YAML with any training setting (recipes/); options here win.", rich_help_panel=TRAINING
+    ),
+]
+ModelFolder = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        help="The model's folder under models/, where one of that name is there already with other settings.",
+        show_default="after what was trained: sft-25, dpo-qvs",
+        rich_help_panel=TRAINING,
     ),
 ]
 Models = Annotated[

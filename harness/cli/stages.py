@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.annotation.settings import AnnotationSettings
     from harness.evaluation.results import Results
     from harness.evaluation.stage import EvaluatedModel, EvaluationRequest
+    from harness.merging.merge import MergeSettings
 
 SAMPLES, REJECTED = "samples.jsonl", "rejected.jsonl"
 BASE = "base"  # the name that results use for the model that training started from
@@ -93,25 +94,27 @@ def annotate(
         else:
             tell.say(f"{count} in {summary.blocks} blocks, {summary.contaminated} of them disturbed and repeated")
     if not dry_run:
-        _merge(where, by_split, tell)
+        from harness.merging.merge import MergeSettings
+
+        _merge(where, by_split, MergeSettings(), tell)
 
 
 def _lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def merge(where: Where, tell: Reporter) -> None:
-    _merge(where, where.problems(), tell)
+def merge(where: Where, keep: MergeSettings, tell: Reporter) -> None:
+    _merge(where, where.problems(), keep, tell)
 
 
-def _merge(where: Where, by_split: Mapping[str, Sequence[Problem]], tell: Reporter) -> None:
+def _merge(where: Where, by_split: Mapping[str, Sequence[Problem]], keep: MergeSettings, tell: Reporter) -> None:
     from harness.merging.stage import MergeStageSettings
     from harness.merging.stage import merge as merge_split
 
     for split, problems in by_split.items():
         samples, datasets = where.paths.samples(split), where.paths.datasets(split)
         annotated = _annotated_with(samples)
-        settings = MergeStageSettings(method=annotated.method, decisions=annotated.decision)
+        settings = MergeStageSettings(keep=keep, method=annotated.method, decisions=annotated.decision)
         with locked(samples), locked(datasets):
             summary = merge_split(problems, samples, datasets, settings=settings, reporter=tell)
         share = summary.undecided_share

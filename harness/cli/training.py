@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from harness.cli.asked import Where
+from harness.cli.asked import Where, plain_name
 from harness.cli.tables import print_counts
 from harness.errors import UserError
 from harness.progress import Reporter
@@ -22,6 +22,7 @@ def train(
     overrides: Mapping[str, Any],
     tell: Reporter,
     *,
+    name: str | None = None,
     overwrite: bool,
     dry_run: bool,
 ) -> Path:
@@ -41,7 +42,7 @@ def train(
     from training.stage import plan
     from training.stage import train as fit
 
-    out = where.paths.model(config.name)
+    out = where.paths.model(plain_name(name or config.name, "--name"))
     if dry_run:
         planned = plan(train_rows, validation, config)
         print_counts(f"train {config.name} into {out}", {k: _plain(v) for k, v in planned.items() if k != "settings"})

@@ -1,22 +1,23 @@
 """The merge stage: a folder of samples, executions and measurements in; the data set that training reads out.
 
 The output is made anew each time, from whatever is there, and depends on nothing else: same input, same bytes. Each
-file is written whole or not at all, `summary.json` last. Who calls this holds the folders (harness.store.locked).
+file is written whole or not at all, `summary.json` last. One problem is in memory at a time, whatever the files' size.
+Who calls this holds the folders (harness.store.locked).
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError, UserError
 from harness.merging.merge import DropReason, Judged, MergeSettings, judge, merge_judged, sound
-from harness.merging.pairs import pairs_of
-from harness.merging.tables import LABELS_SCHEMA, PAIRS_SCHEMA, label_rows, pair_row, parquet_bytes
+from harness.merging.tables import LABELS_SCHEMA, PAIRS_SCHEMA, label_rows, pair_tables, parquet_file
 from harness.progress import Reporter
 from harness.records import (
     SCHEMA_VERSION,
@@ -30,7 +31,8 @@ from harness.records import (
     Sample,
     TimingMethod,
 )
-from harness.store import read_rows, write_atomically, write_rows
+from harness.row_index import TaskIndex
+from harness.store import atomic_file, row_line, write_atomically
 from harness.timing.decisions import DecisionSettings, decide
 from harness.timing.legacy import legacy_labels
 from harness.timing.schedule import current_blocks
@@ -51,9 +53,10 @@ class MergeSummary:
 
     samples: rows read, without a verdict, INTERNAL, left out as weak, of problems not asked for.
     solutions: distinct ones passing, failing, unstable (copies disagree), untimed (pass, no usable run time), and how
-    many of the passing and failing are weak. kept: problems and answers in merged.jsonl. dropped: problems by reason.
+    many of the passing and failing are weak. kept: problems and answers in merged.jsonl. dropped: problems by reason
+    (`dropped.jsonl` names them).
     comparisons: pairs of passing solutions by decision (all problems); undecided_share: of them, or None without any.
-    pairs: rows of pairs.parquet by kind.
+    pairs: rows of pairs.parquet by kind, and how many of the quick-versus-slow ones were seen again.
     """
 
     problems: int
@@ -76,96 +79,134 @@ def merge(
     settings: MergeStageSettings | None = None,
     reporter: Reporter,
 ) -> MergeSummary:
-    """Write merged.jsonl, labels.parquet, pairs.parquet and summary.json. Order of rows: that of `problems`.
+    """Write merged.jsonl, dropped.jsonl, labels.parquet, pairs.parquet and summary.json, in the order of `problems`.
 
     Raises UserError where there are no samples or no verdicts yet, DataError for rows that can't be read or samples of
     more than one model (their sample ids would mean different things).
     """
     settings = settings or MergeStageSettings()
-    wanted = {problem.task_id for problem in problems}
-    samples, foreign = _samples(samples_folder / "samples.jsonl", wanted)
-    executions = _by_task(samples_folder / "executions.jsonl", ExecutionRow, "annotate")
-    labels_of = _measured(samples_folder, settings)
-
-    merged: list[MergedRow] = []
-    dropped: Counter[str] = Counter()
-    counts: Counter[str] = Counter({"other_problems": foreign})
-    decisions: Counter[str] = Counter()
-    label_table: list[dict[str, Any]] = []
-    with reporter.task("merge", len(problems), unit="problems") as progress:
+    inputs = _Inputs(samples_folder, settings)
+    tally = _Tally(other_problems=inputs.rows_of_others({problem.task_id for problem in problems}))
+    with ExitStack() as stack:
+        merged = stack.enter_context(atomic_file(datasets_folder / "merged.jsonl"))
+        dropped = stack.enter_context(atomic_file(datasets_folder / "dropped.jsonl"))
+        labelled = stack.enter_context(parquet_file(datasets_folder / "labels.parquet", LABELS_SCHEMA))
+        paired = stack.enter_context(parquet_file(datasets_folder / "pairs.parquet", PAIRS_SCHEMA))
+        progress = stack.enter_context(reporter.task("merge", len(problems), unit="problems"))
         for problem in problems:
-            own = samples.get(problem.task_id, [])
-            judged = judge(own, executions.get(problem.task_id, []), settings.keep)
-            labels = labels_of(problem.task_id)
-            outcome = merge_judged(problem, judged, labels, settings.keep) if own else DropReason.NO_SAMPLES
+            samples = inputs.samples_of(problem.task_id)
+            judged = judge(samples, inputs.executions.rows(problem.task_id), settings.keep)
+            labels = inputs.labels_of(problem.task_id)
+            outcome = merge_judged(problem, judged, labels, settings.keep) if samples else DropReason.NO_SAMPLES
             row = None if isinstance(outcome, DropReason) else outcome
             if row is None:
-                dropped[str(outcome)] += 1
+                dropped.write(row_line(_why_dropped(problem.task_id, str(outcome), samples, judged)))
             else:
-                merged.append(row)
-            label_table.extend(label_rows(judged, labels, row))
-            _count(counts, judged, labels, len(own))
-            decisions.update(str(comparison.decision) for comparison in (labels.comparisons if labels else ()))
+                merged.write(row_line(row))
+                for table in pair_tables(row):
+                    paired.add(table)
+            labelled.add_rows(label_rows(judged, labels, row))
+            tally.add(judged, labels, outcome, len(samples))
             progress.advance()
-
-    pairs = [pair for row in merged for pair in pairs_of(row)]
-    summary = _summary(
-        len(problems),
-        merged,
-        settings,
-        counts=counts,
-        dropped=dropped,
-        decisions=decisions,
-        pairs=Counter(str(pair.kind) for pair in pairs),
-    )
-    write_rows(datasets_folder / "merged.jsonl", merged)
-    write_atomically(datasets_folder / "labels.parquet", parquet_bytes(label_table, LABELS_SCHEMA))
-    write_atomically(datasets_folder / "pairs.parquet", parquet_bytes(map(pair_row, pairs), PAIRS_SCHEMA))
+    summary = tally.summary(len(problems), settings)
     write_atomically(datasets_folder / "summary.json", json.dumps(asdict(summary), indent=2, sort_keys=True) + "\n")
     return summary
+
+
+class _Inputs:
+    """A samples folder, read problem by problem."""
+
+    def __init__(self, folder: Path, settings: MergeStageSettings) -> None:
+        self.executions = TaskIndex(folder / "executions.jsonl", ExecutionRow)
+        self.labels_of: Callable[[str], ProblemLabels | None] = _measured(folder, settings)
+        self._samples = TaskIndex(folder / "samples.jsonl", Sample)
+        self._models: set[str] = set()
+        for index, what, stage in ((self._samples, "samples", "sample"), (self.executions, "verdicts", "annotate")):
+            if not index.task_ids:
+                raise UserError(f"there are no {what} yet", where=str(index.path), fix=f"run `{stage}` first")
+
+    def samples_of(self, task_id: str) -> list[Sample]:
+        """The problem's samples; DataError once they are of more than one model."""
+        samples = list(self._samples.rows(task_id))
+        self._models.update(sample.model for sample in samples)
+        if len(self._models) > 1:
+            raise DataError(
+                f"samples of more than one model ({', '.join(sorted(self._models))})",
+                where=str(self._samples.path),
+                fix="merge the samples of one model; each model's in a folder of its own (--save_path)",
+            )
+        return samples
+
+    def rows_of_others(self, wanted: set[str]) -> int:
+        """Samples of problems that were not asked for."""
+        return sum(self._samples.count(task_id) for task_id in self._samples.task_ids - wanted)
 
 
 def _measured(folder: Path, settings: MergeStageSettings) -> Callable[[str], ProblemLabels | None]:
     """Labels by task_id, made when they are asked for: large problems take a while."""
     if settings.method is TimingMethod.LEGACY:
-        passes: dict[str, list[LegacyTiming]] = defaultdict(list)
-        for row in read_rows(folder / "legacy.jsonl", LegacyTiming):
-            passes[row.task_id].append(row)
-        return lambda task_id: legacy_labels(passes[task_id]) if task_id in passes else None
-    blocks: dict[str, list[MeasurementBlock]] = defaultdict(list)
-    for block in read_rows(folder / "measurements.jsonl", MeasurementBlock):
-        blocks[block.task_id].append(block)
-    return lambda task_id: decide(current_blocks(blocks[task_id]), settings.decisions) if task_id in blocks else None
+        passes = TaskIndex(folder / "legacy.jsonl", LegacyTiming)
+        return lambda task_id: legacy_labels(list(passes.rows(task_id))) if passes.count(task_id) else None
+    measured = TaskIndex(folder / "measurements.jsonl", MeasurementBlock)
+
+    def labels_of(task_id: str) -> ProblemLabels | None:
+        blocks = list(measured.rows(task_id))
+        return decide(current_blocks(blocks), settings.decisions) if blocks else None
+
+    return labels_of
 
 
-def _by_task(path: Path, row_type: type[ExecutionRow], stage: str) -> dict[str, list[ExecutionRow]]:
-    rows: dict[str, list[ExecutionRow]] = defaultdict(list)
-    for row in read_rows(path, row_type):
-        rows[row.task_id].append(row)
-    if not rows:
-        raise UserError("there are no verdicts yet", where=str(path), fix=f"run `{stage}` first")
-    return rows
+def _why_dropped(task_id: str, reason: str, samples: Sequence[Sample], judged: Judged) -> dict[str, Any]:
+    return {
+        "task_id": task_id,
+        "reason": reason,
+        "samples": len(samples),
+        "passing": len(judged.passing),
+        "failing": len(judged.failing),
+    }
 
 
-def _samples(path: Path, wanted: set[str]) -> tuple[dict[str, list[Sample]], int]:
-    rows: dict[str, list[Sample]] = defaultdict(list)
-    models: set[str] = set()
-    foreign = 0
-    for row in read_rows(path, Sample):
-        models.add(row.model)
-        if row.task_id in wanted:
-            rows[row.task_id].append(row)
-        else:
-            foreign += 1
-    if not models:
-        raise UserError("there are no samples yet", where=str(path), fix="run `sample` first")
-    if len(models) > 1:
-        raise DataError(
-            f"samples of more than one model ({', '.join(sorted(models))})",
-            where=str(path),
-            fix="merge the samples of one model; each model's in a folder of its own (--save_path)",
+class _Tally:
+    """The counts of the summary, problem by problem."""
+
+    def __init__(self, other_problems: int) -> None:
+        self._counts: Counter[str] = Counter({"other_problems": other_problems})
+        self._kept: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
+        self._decisions: Counter[str] = Counter()
+        self._pairs: Counter[str] = Counter()
+
+    def add(
+        self, judged: Judged, labels: ProblemLabels | None, outcome: MergedRow | DropReason, samples: int
+    ) -> None:
+        _count(self._counts, judged, labels, samples)
+        self._decisions.update(str(comparison.decision) for comparison in (labels.comparisons if labels else ()))
+        if isinstance(outcome, DropReason):
+            self._dropped[str(outcome)] += 1
+            return
+        failing = len(outcome.answers) - outcome.passing
+        self._kept.update(problems=1, answers=len(outcome.answers), passing=outcome.passing, failing=failing)
+        self._pairs.update(
+            qvs=len(outcome.decided),
+            qvs_confirmed=sum(pair.confirmed for pair in outcome.decided),
+            pvf=outcome.passing * failing,
         )
-    return rows, foreign
+
+    def summary(self, problems: int, settings: MergeStageSettings) -> MergeSummary:
+        compared, undecided = self._decisions.total(), self._decisions[str(Decision.UNDECIDED)]
+        samples = ("samples", "unjudged", "internal", "weak_excluded", "other_problems")
+        solutions = ("passing", "failing", "unstable", "untimed", "weak")
+        return MergeSummary(
+            problems=problems,
+            samples={name: self._counts[name] for name in samples},
+            solutions={name: self._counts[name] for name in solutions},
+            kept={name: self._kept[name] for name in ("problems", "answers", "passing", "failing")},
+            dropped={str(reason): self._dropped[str(reason)] for reason in DropReason},
+            comparisons={str(d): self._decisions[str(d)] for d in (Decision.QUICK, Decision.SAME, Decision.UNDECIDED)},
+            undecided_share=undecided / compared if compared else None,
+            pairs={name: self._pairs[name] for name in ("qvs", "qvs_confirmed", "pvf")},
+            settings=asdict(settings),
+        )
 
 
 def _count(counts: Counter[str], judged: Judged, labels: ProblemLabels | None, samples: int) -> None:
@@ -179,29 +220,3 @@ def _count(counts: Counter[str], judged: Judged, labels: ProblemLabels | None, s
     counts["unstable"] += len(judged.unstable)
     counts["untimed"] += sum(distinct.solution_id not in timed for distinct in judged.passing)
     counts["weak"] += sum(d.execution.integrity == "weak" for d in (*judged.passing, *judged.failing))
-
-
-def _summary(
-    problems: int,
-    merged: Sequence[MergedRow],
-    settings: MergeStageSettings,
-    *,
-    counts: Counter[str],
-    dropped: Counter[str],
-    decisions: Counter[str],
-    pairs: Counter[str],
-) -> MergeSummary:
-    compared = decisions.total()
-    answers = sum(len(row.answers) for row in merged)
-    passing = sum(row.passing for row in merged)
-    return MergeSummary(
-        problems=problems,
-        samples={name: counts[name] for name in ("samples", "unjudged", "internal", "weak_excluded", "other_problems")},
-        solutions={name: counts[name] for name in ("passing", "failing", "unstable", "untimed", "weak")},
-        kept={"problems": len(merged), "answers": answers, "passing": passing, "failing": answers - passing},
-        dropped={str(reason): dropped[str(reason)] for reason in DropReason},
-        comparisons={str(d): decisions[str(d)] for d in (Decision.QUICK, Decision.SAME, Decision.UNDECIDED)},
-        undecided_share=decisions[str(Decision.UNDECIDED)] / compared if compared else None,
-        pairs={"qvs": pairs["qvs"], "pvf": pairs["pvf"]},
-        settings=asdict(settings),
-    )

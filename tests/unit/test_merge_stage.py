@@ -20,7 +20,7 @@ from harness.store import AppendFile, read_rows
 from harness.timing.decisions import DecisionSettings
 
 OTHER = Problem("u", "def g(x):\n", "", "g", "train", "test")
-OUTPUTS = ("merged.jsonl", "labels.parquet", "pairs.parquet", "summary.json")
+OUTPUTS = ("merged.jsonl", "dropped.jsonl", "labels.parquet", "pairs.parquet", "summary.json")
 
 
 @pytest.fixture
@@ -58,7 +58,10 @@ def test_files_and_summary(folder: Path, tmp_path: Path) -> None:
     assert sum(summary.dropped.values()) == 1
     assert sum(summary.comparisons.values()) == 3
     assert summary.undecided_share == summary.comparisons["undecided"] / 3
-    assert summary.pairs == {"qvs": len(row.decided), "pvf": 6}
+    assert summary.pairs == {"qvs": len(row.decided), "qvs_confirmed": len(row.decided), "pvf": 6}
+    assert json.loads((out / "dropped.jsonl").read_text()) == {
+        "task_id": "u", "reason": "too_few_passing", "samples": 1, "passing": 1, "failing": 0,
+    }  # fmt: skip
     assert json.loads((out / "summary.json").read_text())["kept"] == summary.kept
 
 
@@ -116,4 +119,4 @@ def test_refusals(folder: Path, tmp_path: Path) -> None:
         stream.write('{"task_id":"t","sample_id":9,"model":"other","completion":"","finish_reason":"eos"}\n')
     with pytest.raises(DataError, match="more than one model"):
         run(folder, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    assert not any((tmp_path / "out").iterdir())
