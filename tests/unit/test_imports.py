@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-import harness.imports
+import harness.exchange.rows
 from harness.errors import DataError
-from harness.imports import RejectedRow, import_samples
+from harness.exchange.rows import RejectedRow
+from harness.exchange.samples import import_samples
 from harness.records import FinishReason, Problem, Sample
 
 PROMPT = 'def f(x):\n    """Doc."""\n'
@@ -70,7 +71,7 @@ def test_other_spellings_of_task_ids(path: Path) -> None:
         "MBPP/1",
         "7",
         "unknown task 'HumanEval/1'",
-        "unknown task 'MBPP/7'",
+        "7",
         "column 'task_id': neither text nor a whole number",
         "column 'task_id': neither text nor a whole number",
         "no column 'task_id'",
@@ -182,7 +183,7 @@ def test_published_outputs(path: Path, indent: int | None, monkeypatch: pytest.M
     rows = [{"task_id": "7", "completion": 'a"]}\\,[{\n' + str(i)} for i in range(50)]
     listed = json.dumps([*rows, {"task_id": "9", "completion": ""}, 5], indent=indent)
     for chunk in (1, 2, 7, 1024):
-        monkeypatch.setattr(harness.imports, "CHUNK_BYTES", chunk)
+        monkeypatch.setattr(harness.exchange.rows, "CHUNK_BYTES", chunk)
         assert shown(read(path, listed)) == [
             *(("7", i, rows[i]["completion"]) for i in range(50)),
             (51, "unknown task '9'"),
@@ -203,8 +204,8 @@ def test_a_bad_element_of_a_list_costs_itself_only(path: Path) -> None:
 
 @pytest.mark.parametrize("listed", [False, True])
 def test_rows_that_are_too_long(path: Path, listed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness.imports, "MAX_ROW_BYTES", 1000)
-    monkeypatch.setattr(harness.imports, "CHUNK_BYTES", 64)
+    monkeypatch.setattr(harness.exchange.rows, "MAX_ROW_BYTES", 1000)
+    monkeypatch.setattr(harness.exchange.rows, "CHUNK_BYTES", 64)
     rows = [json.dumps({"task_id": "7", "completion": "x" * size}) for size in (10, 5000, 20)]
     got = read(path, "[" + ",\n".join(rows) + "]" if listed else "\n".join(rows))
     assert [r.reason if isinstance(r, RejectedRow) else len(r.completion) for r in got] == [10, "longer than 0 MB", 20]
