@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,14 @@ from typing import Any
 import torch
 import transformers
 import trl
+from datasets import Dataset
+from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, Trainer
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+from trl.trainer.utils import create_model_from_path
 
 from harness.store import Manifest, write_atomically, write_rows
+from training.audit import DRAWS, TOKENS
 from training.card import render_card
 from training.collators import Selection
 from training.config import TrainConfig
@@ -47,17 +52,39 @@ class TrainSummary:
 
 
 def save_model(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, out: Path, config: TrainConfig) -> None:
-    """A folder that AutoModelForCausalLM loads; with LoRA the adapter is merged in and also kept alone."""
-    if config.lora is None:
-        trainer.save_model(str(out))
-    else:
+    """A folder that AutoModelForCausalLM loads; with LoRA the adapter is merged in and also kept alone.
+
+    To be called by all processes: each has a part of the weights where they are shared out (FSDP, ZeRO-3).
+    """
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if config.lora is not None:
         trainer.save_model(str(out / "adapter"))
         if trainer.is_world_process_zero():
-            merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
-            merged.save_pretrained(out)
+            _merged(trainer, model, out / "adapter").save_pretrained(out)
             tokenizer.save_pretrained(out)
-    for folder in (out, out / "adapter"):
-        (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle with paths of this machine
+    elif trainer.is_fsdp_enabled:
+        # As trainer.save_model, which would write an output layer that is the input embedding a second time.
+        state = trainer.accelerator.get_state_dict(trainer.model)
+        if trainer.is_world_process_zero():
+            kept = {name: weights for name, weights in state.items() if name not in model.all_tied_weights_keys}
+            model.save_pretrained(out, state_dict=kept)
+            tokenizer.save_pretrained(out)
+    else:
+        trainer.save_model(str(out))
+    if trainer.is_world_process_zero():
+        for folder in (out, out / "adapter"):
+            (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle with paths of this machine
+
+
+def _merged(trainer: Trainer, model: Any, adapter: Path) -> Any:
+    """The base model with the adapter in it. In the first process only, so it must not wait for another."""
+    if not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+        return model.merge_and_unload()
+    # Else loading would share the weights out again.
+    unset_hf_deepspeed_config()  # type: ignore[no-untyped-call]
+    loading = {"device_map": None} | (getattr(trainer.args, "model_init_kwargs", None) or {})
+    base = create_model_from_path(model.peft_config["default"].base_model_name_or_path, **loading)
+    return PeftModel.from_pretrained(base, adapter).merge_and_unload()
 
 
 def summarize(
@@ -81,8 +108,8 @@ def summarize(
         optim=config.optim,
         steps=state.global_step,
         epochs=round(float(state.epoch or 0), 4),
-        problems=len(data.rows),
-        validation_problems=len(validation.rows) if validation else 0,
+        problems=data.account.problems,
+        validation_problems=validation.account.problems if validation else 0,
         first_loss=losses[0] if losses else None,
         last_loss=losses[-1] if losses else None,
         eval_loss=evaluations.get(kept),
@@ -90,6 +117,18 @@ def summarize(
         seconds=round(seconds, 1),
         resumed_from=resumed_from,
     )
+
+
+def run_facts(trainer: Trainer, config: TrainConfig, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """These facts, and what the run was made with."""
+    return dict(facts) | {
+        "device": str(trainer.args.device.type),
+        "processes": trainer.args.world_size,
+        "precision": precision(config),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "trl": trl.__version__,
+    }
 
 
 def save_records(
@@ -100,52 +139,50 @@ def save_records(
     summary: TrainSummary,
     data: TokenData,
     validation: TokenData | None,
+    digests: Mapping[str, str | None],
+    labelling: Mapping[str, Any],
     model_path: Path | str,
     facts: Mapping[str, Any],
 ) -> None:
-    """Records, card, then the summary that says the folder is finished, then away with the checkpoints."""
+    """Records, card, then the summary that says the folder is finished, then away with the checkpoints.
+
+    `digests` are those of the splits' files; `labelling` is the summary.json beside the training data, or empty.
+    """
     accounts = {"train": data.account} | ({"validation": validation.account} if validation else {})
-    facts = dict(facts) | {
-        "device": str(trainer.args.device.type),
-        "processes": trainer.args.world_size,
-        "precision": precision(config),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "trl": trl.__version__,
-    }
-    write_rows(out / "draws.jsonl", _draws(config, data, epochs=max(1, math.ceil(summary.epochs))))
+    facts = run_facts(trainer, config, facts)
+    record_draws(out, config, data.rows, epochs=max(1, math.ceil(summary.epochs)))
     history = trainer.state.log_history
     write_atomically(out / "log_history.json", json.dumps(history, indent=1) + "\n")
     trainer.state.save_to_json(str(out / "trainer_state.json"))
     card = render_card(
         name=config.name,
         base_model=None if Path(model_path).is_dir() else str(model_path),
-        data=accounts,
+        data={split: {"file (sha256)": digests[split]} | asdict(account) for split, account in accounts.items()},
+        labelling=labelling,
         settings=config.settings(),
         metrics=asdict(summary),
         log_history=history,
         facts=facts,
     )
     write_atomically(out / "README.md", card)
-    Manifest(out).note(STAGE, **facts, **{f"{split}_data": text for split, text in accounts.items()})
+    Manifest(out).note(STAGE, **facts, **{f"{split}_data": str(account) for split, account in accounts.items()})
     write_atomically(out / SUMMARY, json.dumps(asdict(summary), indent=2) + "\n")
     if not config.keep_checkpoints:
         shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    if not config.audit:
+        shutil.rmtree(out / TOKENS, ignore_errors=True)
 
 
-def _draws(config: TrainConfig, data: TokenData, epochs: int) -> list[dict[str, Any]]:
-    """Which samples were drawn: draws depend on nothing but their key, so this is what the collator saw."""
+def record_draws(out: Path, config: TrainConfig, rows: Dataset, epochs: int) -> None:
+    """draws.jsonl: which samples were drawn. Draws depend on nothing but their key, so this is what training saw."""
+    write_rows(out / DRAWS, _draws(config, rows, epochs))
+
+
+def _draws(config: TrainConfig, rows: Dataset, epochs: int) -> Iterator[dict[str, Any]]:
     selection = Selection(config.seed, config.top_p, config.task, config.augment)
-    record: list[dict[str, Any]] = []
+    needed = rows.select_columns([name for name in rows.column_names if name != "tokens"])
     for epoch in range(epochs):
         selection.epoch = epoch
-        for row in data.rows:
-            samples = data.sample_ids[row["task_id"]]
-            entry: dict[str, Any] = {"epoch": epoch, "task_id": row["task_id"]}
-            if config.optim == "sft":
-                entry["answer"] = samples[selection.answer(row)]
-            else:
-                chosen, rejected = selection.pair(row)
-                entry |= {"chosen": samples[chosen], "rejected": samples[rejected]}
-            record.append(entry)
-    return record
+        for row in needed:
+            drawn = (selection.answer(row),) if config.optim == "sft" else selection.pair(row)
+            yield selection.said_of(row, drawn)

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.records import MergedRow
+from harness.records import MergedRow, QuickSlow
 
 
 class Task(StrEnum):
@@ -24,17 +24,48 @@ class Task(StrEnum):
     QVS_RELEASED = "qvs_released"  # the published draw: over anything later in the list, failures included
 
 
+class WeighBy(StrEnum):
+    """How likely one usable quick-over-slow pair is drawn beside another of its problem."""
+
+    NONE = "none"  # equally
+    CONFIDENCE = "confidence"  # in proportion to log(low): how far the interval of the ratio stays from 1
+
+
+@dataclass(frozen=True, slots=True)
+class PairRule:
+    """Which decided pairs `qvs` and `all` may draw, and how likely each is."""
+
+    confirmed: bool = True  # only those whose order was seen again in rounds measured later for that
+    min_ratio: float = 1.0  # only those with at least this lower end of the ratio's interval
+    weigh_by: WeighBy = WeighBy.NONE
+
+    def admits(self, pair: QuickSlow) -> bool:
+        """Whether the pair may be drawn. Weighed by confidence, one whose interval reaches 1 weighs nothing."""
+        evidence = pair.low > 1 if self.weigh_by is WeighBy.CONFIDENCE else True
+        return evidence and pair.low >= self.min_ratio and (pair.confirmed or not self.confirmed)
+
+    def weight(self, pair: QuickSlow) -> float:
+        """Above 0 for a pair that is admitted."""
+        return math.log(pair.low) if self.weigh_by is WeighBy.CONFIDENCE else 1.0
+
+
+ANY_PAIR = PairRule(confirmed=False, min_ratio=0)
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """One problem's answers as the draws see them.
 
     `tiers[k]` is the speed tier of passing answer k (0 = fastest, never decreasing); answers `len(tiers)` up to
-    `size - 1` failed. `decided` holds (quick, slow) positions, both passing.
+    `size - 1` failed. `decided` holds (quick, slow) positions, both passing, of the pairs that may be drawn, and
+    `weights`, unless empty, how likely each is beside the others. `dismissed` pairs are decided, but may not be drawn.
     """
 
     tiers: tuple[int, ...]
     size: int
     decided: tuple[tuple[int, int], ...]
+    weights: tuple[float, ...] = ()
+    dismissed: int = 0
 
     @property
     def passing(self) -> int:
@@ -45,7 +76,7 @@ class Pool:
         return range(self.passing, self.size)
 
 
-def build_pool(row: MergedRow, keep: Collection[int]) -> tuple[Pool, list[int]]:
+def build_pool(row: MergedRow, keep: Collection[int], rule: PairRule = ANY_PAIR) -> tuple[Pool, list[int]]:
     """The pool of the answers in `keep`, and for each of its positions the index in `row.answers`.
 
     Passing answers are ordered by tier and, inside a tier, as in the file. Answers without a tier (data made
@@ -64,12 +95,16 @@ def build_pool(row: MergedRow, keep: Collection[int]) -> tuple[Pool, list[int]]:
     for place, index in enumerate(passing):
         tied = place > 0 and rank(index)[:2] == rank(passing[place - 1])[:2]
         tiers.append(tiers[-1] if tied else len(set(tiers)))
-    decided = tuple(
-        (position[pair.quick], position[pair.slow])
-        for pair in row.decided
-        if pair.quick in position and pair.slow in position
+    kept = [pair for pair in row.decided if pair.quick in position and pair.slow in position]
+    admitted = [pair for pair in kept if rule.admits(pair)]
+    pool = Pool(
+        tiers=tuple(tiers),
+        size=len(order),
+        decided=tuple((position[pair.quick], position[pair.slow]) for pair in admitted),
+        weights=() if rule.weigh_by is WeighBy.NONE else tuple(rule.weight(pair) for pair in admitted),
+        dismissed=len(kept) - len(admitted),
     )
-    return Pool(tuple(tiers), len(order), decided), order
+    return pool, order
 
 
 def generator(seed: int, epoch: int, task_id: str) -> random.Random:
@@ -98,17 +133,30 @@ def draw_answer(pool: Pool, top_p: float, rng: random.Random) -> int:
 def draw_pair(pool: Pool, task: Task, rng: random.Random) -> tuple[int, int]:
     """(chosen, rejected) positions. Raises ValueError or IndexError where `lacks` has something to say."""
     if task is Task.QVS:
-        return rng.choice(pool.decided)
+        return rng.choices(pool.decided, pool.weights)[0] if pool.weights else rng.choice(pool.decided)
     if task is Task.PVF:
         return rng.randrange(pool.passing), rng.choice(pool.failing)
     if task is Task.QVS_RELEASED:
         chosen = rng.randrange(pool.passing - 1)
         return chosen, rng.randrange(chosen + 1, pool.size)
-    worse: dict[int, list[int]] = {k: list(pool.failing) for k in range(pool.passing)}
-    for quick, slow in pool.decided:
-        worse[quick].append(slow)
-    chosen = rng.choice([k for k, others in worse.items() if others])
-    return chosen, rng.choice(worse[chosen])
+    return _draw_from_all(pool, rng)
+
+
+def _draw_from_all(pool: Pool, rng: random.Random) -> tuple[int, int]:
+    """A passing answer that something is worse than, uniformly; then one of what is worse.
+
+    Weights share out among the chosen answer's slower ones what these have together; a failing answer is as likely as
+    it is without weights.
+    """
+    with_worse = range(pool.passing) if pool.failing else sorted({quick for quick, _ in pool.decided})
+    chosen = rng.choice(with_worse)
+    slower = [place for place, (quick, _) in enumerate(pool.decided) if quick == chosen]
+    worse = [*pool.failing, *(pool.decided[place][1] for place in slower)]
+    if not pool.weights or not slower:
+        return chosen, rng.choice(worse)
+    mean = sum(pool.weights[place] for place in slower) / len(slower)
+    weights = [mean] * len(pool.failing) + [pool.weights[place] for place in slower]
+    return chosen, rng.choices(worse, weights)[0]
 
 
 def lacks(pool: Pool, task: Task | None) -> str:
@@ -116,11 +164,11 @@ def lacks(pool: Pool, task: Task | None) -> str:
     if pool.passing == 0:
         return "no passing answer"
     if task is Task.QVS and not pool.decided:
-        return "no decided pair"
+        return "no decided pair that may be drawn" if pool.dismissed else "no decided pair"
     if task is Task.PVF and not pool.failing:
         return "no failing answer"
     if task is Task.ALL and not pool.decided and not pool.failing:
-        return "neither a decided pair nor a failing answer"
+        return "neither a decided pair that may be drawn nor a failing answer"
     if task is Task.QVS_RELEASED and pool.passing < 2:
         return "fewer than two passing answers"
     return ""

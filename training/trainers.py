@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import torch
 from datasets import Dataset
 from huggingface_hub import constants
 from peft import LoraConfig
-from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
+from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainerState
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 from transformers.trainer_callback import PrinterCallback
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
@@ -19,10 +21,11 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from harness.errors import UserError
+from training.audit import SeenFile
 from training.callbacks import EpochCallback
-from training.collators import AnswerCollator, PairCollator, Selection
-from training.config import TrainConfig
-from training.dataset import TokenRow
+from training.collators import DRAWN, AnswerCollator, PairCollator, Selection
+from training.config import TrainConfig, suggest
+from training.processes import launched
 
 # For programs that imported huggingface_hub before this package could set the environment variable.
 constants.HF_HUB_DISABLE_TELEMETRY = True
@@ -32,6 +35,7 @@ _UNSAFE_WHEN_DRAWN_ANEW = {
     "dataloader_persistent_workers": "workers that live on keep drawing for the epoch they were started in",
     "precompute_ref_log_probs": "reference log-probabilities of one epoch's pairs would be used for other pairs",
 }
+TRACKERS = ("tensorboard", "trackio", "wandb")  # the extra `trackers`; all others that transformers knows work, too
 _UNSAFE_ALWAYS = {
     "padding_free": "it takes no collator of ours",
     "packing": "it joins rows before answers are drawn",
@@ -42,7 +46,25 @@ _UNSAFE_ALWAYS = {
 }
 
 
-class PairTrainer(DPOTrainer):
+class _Audited:
+    """Puts on record what goes into each step (training/audit.py), where `seen` is set."""
+
+    seen: SeenFile | None = None
+    state: TrainerState
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
+        if self.seen is not None:
+            drawn = inputs.pop(DRAWN)  # the model would be given it as an argument
+            self.seen.add(self.state.global_step, drawn, inputs)
+        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)  # type: ignore[misc]
+        return loss
+
+
+class AnswerTrainer(_Audited, SFTTrainer):
+    """SFTTrainer, nothing else changed."""
+
+
+class PairTrainer(_Audited, DPOTrainer):
     """DPOTrainer that takes rows that are tokenised already. SFTTrainer has a setting for that; this one has not."""
 
     def _prepare_dataset(
@@ -52,7 +74,7 @@ class PairTrainer(DPOTrainer):
         args: DPOConfig,
         dataset_name: str,
     ) -> Dataset:
-        if "sequences" in dataset.column_names:
+        if "tokens" in dataset.column_names:
             return dataset
         return super()._prepare_dataset(dataset, processing_class, args, dataset_name)
 
@@ -78,24 +100,56 @@ def precision(config: TrainConfig) -> str:
     return "bf16" if on_cpu(config) and torch.cpu.get_capabilities().get("amx_bf16", False) else "fp32"
 
 
+def check_launch(config: TrainConfig) -> None:
+    """Raise UserError for a launch, or a wish for a tracker, that would fail or go wrong after hours of training."""
+    devices = torch.cuda.device_count()
+    if devices > 1 and "WORLD_SIZE" not in os.environ and config.device != "cpu":
+        raise UserError(
+            f"{devices} GPUs are visible to one process, which can train on one only",
+            fix=f"all of them: make train GPUS={devices} (docs/training.md); one of them: CUDA_VISIBLE_DEVICES=0",
+        )
+    if launched().get("sharding") == "fsdp":
+        version, saved = os.environ.get("FSDP_VERSION", "1"), os.environ.get("FSDP_STATE_DICT_TYPE", "")
+        if (version, saved) != ("2", "FULL_STATE_DICT"):
+            raise UserError(
+                f"FSDP version {version} with {saved or 'no state dict type'} leaves no model that can be loaded here",
+                where="the configuration of `accelerate launch`",
+                fix="fsdp_version: 2 and fsdp_state_dict_type: FULL_STATE_DICT, as in recipes/accelerate/fsdp2.yaml",
+            )
+    for tracker in config.report_to:
+        if tracker not in INTEGRATION_TO_CALLBACK:
+            known = ", ".join(TRACKERS)
+            raise UserError(f"no tracker {tracker!r}", where="report_to", fix=f"one of {known}, or none")
+        if tracker in TRACKERS and importlib.util.find_spec(tracker) is None:
+            fix = f"pip install 'code-optimise[trackers]', or pip install {tracker}"
+            raise UserError(f"the package {tracker!r} is not installed", where="report_to", fix=fix)
+
+
 def arguments(config: TrainConfig, output_dir: Path, *, evaluate: bool) -> SFTConfig | DPOConfig:
     """The trainer's arguments. Raises UserError for `trainer:` settings that are unknown, unsafe or already ours."""
-    if torch.cuda.device_count() > 1 and "WORLD_SIZE" not in os.environ and config.device != "cpu":
-        raise UserError(
-            f"{torch.cuda.device_count()} GPUs are visible to one process",
-            fix="start it with `accelerate launch`, or make one visible: CUDA_VISIBLE_DEVICES=0",
-        )
     kind = SFTConfig if config.optim == "sft" else DPOConfig
-    ours = _common(config, output_dir, evaluate=evaluate)
+    ours = common_arguments(config, output_dir, evaluate=evaluate)
     if config.optim == "sft":
         ours["dataset_kwargs"] = {"skip_prepare_dataset": True}
     else:
         ours["beta"] = config.beta
-    _check_passed_on(config, kind, ours)
-    return kind(**ours, **config.trainer)
+    check_passed_on(config, kind, ours)
+    defaults: dict[str, Any] = {
+        "ddp_find_unused_parameters": False,  # every weight has a gradient in every step: nothing would be found
+        "project": "code-optimise",  # for trackers
+        "run_name": config.name,
+    }
+    return kind(**ours, **(defaults | config.trainer))
 
 
-def _common(config: TrainConfig, output_dir: Path, *, evaluate: bool) -> dict[str, Any]:
+def common_arguments(config: TrainConfig, output_dir: Path, *, evaluate: bool) -> dict[str, Any]:
+    """Arguments that all trainers share. Raises UserError as `check_launch` does."""
+    check_launch(config)
+    if "ACCELERATE_MIXED_PRECISION" in os.environ:  # what a launcher says would win where ours is fp32
+        chosen = precision(config)
+        os.environ["ACCELERATE_MIXED_PRECISION"] = "no" if chosen == "fp32" else chosen
+    if "tensorboard" in config.report_to:  # it would write among the checkpoints, which are removed at the end
+        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(output_dir.parent / "tensorboard"))
     kept = "no" if config.checkpoint_every == "never" else "epoch" if config.checkpoint_every == "epoch" else "steps"
     steps = {"save_steps": config.checkpoint_every} if kept == "steps" else {}
     evaluated = {"eval_steps": config.checkpoint_every} if kept == "steps" and evaluate else {}
@@ -136,11 +190,12 @@ def _common(config: TrainConfig, output_dir: Path, *, evaluate: bool) -> dict[st
     }
 
 
-def _check_passed_on(config: TrainConfig, kind: type[Any], ours: dict[str, Any]) -> None:
+def check_passed_on(config: TrainConfig, kind: type[Any], ours: dict[str, Any]) -> None:
     known = {field.name for field in dataclasses.fields(kind)}
     for key, value in config.trainer.items():
         if key not in known:
-            raise UserError(f"unknown setting 'trainer.{key}'", fix=f"an argument of TRL's {kind.__name__}")
+            fix = f"an argument of TRL's {kind.__name__}; {suggest(key, known)}"
+            raise UserError(f"unknown setting 'trainer.{key}'", fix=fix)
         if key in _UNSAFE_ALWAYS and value:
             raise UserError(f"'trainer.{key}' can't be used: {_UNSAFE_ALWAYS[key]}", fix="leave it out")
         if key in _UNSAFE_WHEN_DRAWN_ANEW and value and config.augment:
@@ -164,33 +219,47 @@ def build_trainer(
     *,
     model_path: str,
     tokenizer: PreTrainedTokenizerBase,
-    train_rows: list[TokenRow],
-    validation_rows: list[TokenRow],
+    train_rows: Dataset,
+    validation_rows: Dataset | None,
     args: SFTConfig | DPOConfig,
     callbacks: list[TrainerCallback],
+    seen: SeenFile | None = None,
 ) -> Trainer:
-    """A trainer that is ready to run. The model is given by path: TRL then loads DPO's reference from there, too."""
+    """A trainer that is ready to run. The model is given by path: TRL then loads DPO's reference from there, too.
+
+    Rows are TokenRows (training.dataset.open_tokens). With `seen`, what each step is given is put on record there.
+    """
     selection = Selection(config.seed, config.top_p, config.task, config.augment)
-    pad = pad_token_id(tokenizer)
+    collator: dict[str, Any] = {
+        "pad_token_id": pad_token_id(tokenizer),
+        "selection": selection,
+        "audit": seen is not None,
+    }
     shared: dict[str, Any] = {
         "model": model_path,
-        "train_dataset": Dataset.from_list([dict(row) for row in train_rows]),
-        "eval_dataset": Dataset.from_list([dict(row) for row in validation_rows]) if validation_rows else None,
+        "train_dataset": train_rows,
+        "eval_dataset": validation_rows,
         "processing_class": tokenizer,
         "callbacks": [EpochCallback(selection), *callbacks],
-        "peft_config": _lora(config),
+        "peft_config": lora_config(config),
         "args": args,
     }
-    trainer: Trainer
+    trainer: AnswerTrainer | PairTrainer
     if config.optim == "sft":
-        trainer = SFTTrainer(data_collator=AnswerCollator(pad_token_id=pad, selection=selection), **shared)
+        trainer = AnswerTrainer(data_collator=AnswerCollator(**collator), **shared)
     else:
-        trainer = PairTrainer(data_collator=PairCollator(pad_token_id=pad, selection=selection), **shared)
+        trainer = PairTrainer(data_collator=PairCollator(**collator), **shared)
+    trainer.seen = seen
+    # precompute_ref_log_probs adds columns to the rows, and the format is lost.
+    if isinstance(trainer.train_dataset, Dataset):
+        trainer.train_dataset = trainer.train_dataset.with_format("numpy")
+    if isinstance(trainer.eval_dataset, Dataset):
+        trainer.eval_dataset = trainer.eval_dataset.with_format("numpy")
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
-def _lora(config: TrainConfig) -> LoraConfig | None:
+def lora_config(config: TrainConfig) -> LoraConfig | None:
     if config.lora is None:
         return None
     return LoraConfig(

@@ -25,3 +25,10 @@ def print_counts(title: str, rows: Mapping[str, Any]) -> None:
 def pairs_of_words(counts: Mapping[str, int]) -> str:
     """{"a": 2, "b": 0} → "a 2": only what there is."""
     return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items() if count)
+
+
+def plain(value: Any) -> str:
+    """A value of a nested mapping on one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {plain(item)}" for key, item in value.items()) or "none"
+    return str(value)

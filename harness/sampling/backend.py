@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from harness.errors import UserError
+from harness.prompts import before_completion, render, token_ids
 from harness.records import FinishReason
 from harness.sampling.cache import roomy_cache
 from harness.sampling.function_end import State, function_end
@@ -32,12 +33,17 @@ _DROP_SHARE = 8  # done rows are taken out of the batch once they are one in thi
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What came of one row. `text` follows the context; `tokens` counts all that were drawn, those cut off included."""
+    """What came of one row. `text` follows the context; `tokens` counts all that were drawn, those cut off included.
+
+    ids: the tokens that make up `text`, an end-of-text token that was drawn included. Where a token reaches over the
+    end of the function, the ids stop before it.
+    """
 
     row: Row
     text: str
     finish_reason: FinishReason
     tokens: int
+    ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,12 @@ class Start:
     ids: list[int]
     before: State
     lead: str
+
+    @classmethod
+    def of(cls, prompt: str, tokenizer: Any) -> Start:
+        """Where the completions of a problem's prompt begin."""
+        context = render(prompt, tokenizer)
+        return cls(token_ids(context.text, tokenizer), before_completion(prompt, context), context.lead)
 
 
 @dataclass(slots=True)
@@ -71,15 +83,27 @@ class TransformersSampler:
     """
 
     def __init__(self, model: Path | str, *, device: str | None = None, dtype: str = "auto") -> None:
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.dtype = _DTYPES.get(dtype) or (torch.float32 if self.device.type == "cpu" else torch.bfloat16)
+        where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        wanted = _DTYPES.get(dtype) or (torch.float32 if where.type == "cpu" else torch.bfloat16)
         try:
             with without_bars():
-                self.tokenizer: Any = AutoTokenizer.from_pretrained(model)
-                loaded: Any = AutoModelForCausalLM.from_pretrained(model, dtype=self.dtype)
+                tokenizer: Any = AutoTokenizer.from_pretrained(model)
+                loaded: Any = AutoModelForCausalLM.from_pretrained(model, dtype=wanted)
         except (OSError, ValueError) as error:
             raise UserError(str(error), where=f"--model_path {model}", fix="check its name or folder") from error
-        self.model = loaded.to(self.device).eval()
+        self._use(loaded.to(where).eval(), tokenizer)
+
+    @classmethod
+    def around(cls, model: Any, tokenizer: Any) -> Self:
+        """A sampler of a model that is in memory already, wherever it is and in whatever type: one being trained."""
+        sampler = cls.__new__(cls)
+        sampler._use(model, tokenizer)
+        return sampler
+
+    def _use(self, model: Any, tokenizer: Any) -> None:
+        self.model, self.tokenizer = model, tokenizer
+        self.device: torch.device = model.device
+        self.dtype: torch.dtype = model.dtype
         self.batch_size = 128
         accepted = inspect.signature(self.model.forward).parameters
         self._one_logit = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
@@ -131,10 +155,19 @@ class TransformersSampler:
         text = self.read(live)
         cut = function_end(text, live.start.before, final=last)
         if cut is not None:
-            return Written(live.row, text[:cut], FinishReason.FUNCTION_END, len(live.ids))
+            kept = self._within(live, cut)
+            return Written(live.row, text[:cut], FinishReason.FUNCTION_END, len(live.ids), kept)
         if not last:
             return None
-        return Written(live.row, text, FinishReason.EOS if ended else FinishReason.LENGTH, len(live.ids))
+        reason = FinishReason.EOS if ended else FinishReason.LENGTH
+        return Written(live.row, text, reason, len(live.ids), tuple(live.ids))
+
+    def _within(self, live: _Live, cut: int) -> tuple[int, ...]:
+        """The longest beginning of the row's tokens whose text is no longer than `cut`."""
+        kept = list(live.ids)
+        while kept and len(self.read(replace(live, ids=kept))) > cut:
+            kept.pop()
+        return tuple(kept)
 
     def _breaks_line(self, token: int) -> bool:
         known = self._breaks.get(token)

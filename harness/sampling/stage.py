@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import DataError
 from harness.fingerprint import model_fingerprint
 from harness.progress import Reporter
-from harness.prompts import PROMPT_FORMAT, before_completion, render, token_ids
+from harness.prompts import PROMPT_FORMAT
 from harness.records import Problem, Sample
 from harness.sampling.models import resolve_model
 from harness.sampling.settings import Row, SamplingSettings, plan
@@ -126,16 +126,11 @@ def _starts(
 ) -> dict[str, Start]:
     from harness.sampling.backend import Start  # noqa: PLC0415
 
-    starts: dict[str, Start] = {}
-    for problem in problems:
-        if problem.task_id in missing:
-            context = render(problem.prompt, sampler.tokenizer)
-            starts[problem.task_id] = Start(
-                ids=token_ids(context.text, sampler.tokenizer),
-                before=before_completion(problem.prompt, context),
-                lead=context.lead,
-            )
-    return starts
+    return {
+        problem.task_id: Start.of(problem.prompt, sampler.tokenizer)
+        for problem in problems
+        if problem.task_id in missing
+    }
 
 
 def _too_long(starts: dict[str, Start], settings: SamplingSettings, sampler: TransformersSampler) -> list[str]:

@@ -11,8 +11,11 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTraine
 
 from harness.records import Answer, MergedRow, QuickSlow
 from harness.store import write_rows
+from training.dataset import Encoder, Limits, TokenData, open_tokens
+from training.selection import PairRule, Task
 
 torch.set_num_threads(1)
+LIMITS, CONFIRMED = Limits(whole=2048, prompt=1024), PairRule()
 
 BODIES = [
     "    return sum(values)\n",
@@ -47,7 +50,7 @@ def make_rows(count: int, prefix: str) -> list[MergedRow]:
                 answers=answers,
                 time={"count": 3.0, "avg": 200.0, "std": 81.6, "cov": 0.41},
                 passing=3,
-                decided=[QuickSlow(i, j, 2.0, 1.5, 2.5, 5) for i, j in ((0, 1), (0, 2), (1, 2))],
+                decided=[QuickSlow(i, j, 2.0, 1.5, 2.5, 5, confirmed=True) for i, j in ((0, 1), (0, 2), (1, 2))],
             )
         )
     return rows
@@ -61,6 +64,21 @@ def tokenizer() -> PreTrainedTokenizerBase:
     loaded = AutoTokenizer.from_pretrained(Path(spec.origin).parent, gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf")
     assert isinstance(loaded, PreTrainedTokenizerBase)
     return loaded
+
+
+def token_data(
+    rows: list[MergedRow],
+    tokenizer: PreTrainedTokenizerBase,
+    path: Path,
+    draws: Task | None = None,
+    *,
+    limits: Limits = LIMITS,
+    rule: PairRule = CONFIRMED,
+    evaluation: bool = False,
+) -> TokenData:
+    """The rows as training reads them, in a file at `path`."""
+    account = Encoder(tokenizer, draws, 100, limits, rule, evaluation).write(rows, path)
+    return TokenData(open_tokens(path), account)
 
 
 @pytest.fixture(scope="session")

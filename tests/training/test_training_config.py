@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import UserError
 from training.config import TrainConfig, count_steps, load_config
+from training.selection import PairRule, WeighBy
 from training.trainers import arguments
 
 pytestmark = pytest.mark.training
@@ -24,6 +25,9 @@ def test_the_defaults_and_the_starcoder_recipes_are_the_published_settings() -> 
         "batch_size": 2,
         "gradient_accumulation": 16,
         "max_length": 2048,
+        "max_prompt_length": 1024,
+        "weight_decay": 0.0,
+        "seed": 1,
         "beta": 0.1,
         "augment": True,
         "best_by": "eval_loss",
@@ -36,9 +40,11 @@ def test_the_defaults_and_the_starcoder_recipes_are_the_published_settings() -> 
         assert {key: getattr(config, key) for key in published} == published
     assert [config.optim for config in recipes] == ["sft", "dpo"]
     assert all(config.precision == "fp16" for config in recipes)
+    assert recipes[0].top_p == 25
+    assert (recipes[1].task, recipes[1].rule) == ("qvs", PairRule(confirmed=True, min_ratio=1, weigh_by=WeighBy.NONE))
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*-*/*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_recipe_loads_and_gives_trainer_arguments(path: Path, tmp_path: Path) -> None:
     config = load_config(path, {"precision": "fp32", "device": "cpu"})
     assert config.optim == path.stem
@@ -59,8 +65,13 @@ def test_overrides_win_and_none_is_no_override(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("optm: sft", "unknown setting 'optm'"),
-        ("lora: {rank: 8}", "unknown setting 'lora.rank'"),
+        ("optm: sft", r"unknown setting 'optm'\n  fix: did you mean 'optim'\?"),
+        ("min_ration: 1.2", "did you mean 'min_ratio'"),
+        ("lora: {alfa: 8}", r"unknown setting 'lora.alfa'\n  fix: did you mean 'alpha'\?"),
+        ("lora: {zzz: 8}", "known: alpha, dropout, r, target"),
+        ("weigh_by: time", "setting 'weigh_by'"),
+        ("lora: {r: 0}", "setting 'lora.r'"),
+        ("min_ratio: -1", "setting 'min_ratio'"),
         ("epochs: many", "setting 'epochs'"),
         ("top_p: 0", "setting 'top_p'"),
         ("task: fast", "setting 'task'"),
@@ -94,6 +105,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("sft", {"remove_unused_columns": True}, "can't be used"),
         ("sft", {"learning_rate": 1e-3}, "set by this program"),
         ("sft", {"precompute_ref_log_probs": True}, "unknown setting 'trainer.precompute_ref_log_probs'"),
+        ("sft", {"adam_betta2": 0.9}, "did you mean 'adam_beta2'"),
     ],
 )
 def test_trainer_settings_that_would_undo_the_drawing_are_refused(
@@ -119,6 +131,20 @@ def test_settings_of_the_manifest_leave_out_what_the_weights_do_not_depend_on() 
     assert watched.settings() == base.settings()
     assert base.model_copy(update={"seed": 2}).settings() != base.settings()
     assert "beta" in TrainConfig(optim="dpo").settings()
+
+
+def test_the_rule_for_pairs_counts_where_it_changes_what_is_drawn() -> None:
+    rule = {"confirmed": False, "min_ratio": 1.5, "weigh_by": "confidence"}
+    for optim, task, counts in (
+        ("dpo", "qvs", True),
+        ("dpo", "all", True),
+        ("dpo", "pvf", False),
+        ("dpo", "qvs_released", False),
+        ("sft", "qvs", False),
+    ):
+        plain, ruled = (TrainConfig(optim=optim, task=task, **more).settings() for more in ({}, rule))
+        assert (plain != ruled) == counts
+        assert rule.items() <= ruled.items() or not counts
 
 
 def test_steps_of_the_published_run_on_one_and_four_devices() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 import trl
-from conftest import make_rows
+from conftest import make_rows, token_data
 from huggingface_hub import constants
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 from trl.trainer.dpo_trainer import DPOTrainer
@@ -24,7 +24,7 @@ from harness.prompts import render, token_ids
 from harness.store import write_rows
 from training.collators import Selection
 from training.config import TrainConfig, count_steps
-from training.dataset import TokenRow, tokenize
+from training.dataset import TokenRow, sequence
 from training.selection import Task as DrawTask
 from training.stage import TrainSummary, plan, train
 from training.trainers import PairTrainer, arguments, build_trainer
@@ -111,12 +111,12 @@ def test_the_draws_of_a_run_are_new_in_each_epoch_and_on_record(
     draw_answer, draw_pair = Selection.answer, Selection.pair
 
     def answer(self: Selection, row: TokenRow) -> int:
-        seen.append((row["task_id"], self.epoch, (draw_answer(self, row),)))
+        seen.append((str(row["task_id"]), self.epoch, (draw_answer(self, row),)))
         return seen[-1][2][0]
 
     def pair(self: Selection, row: TokenRow) -> tuple[int, int]:
         chosen, rejected = draw_pair(self, row)
-        seen.append((row["task_id"], self.epoch, (chosen, rejected)))
+        seen.append((str(row["task_id"]), self.epoch, (chosen, rejected)))
         return chosen, rejected
 
     monkeypatch.setattr(Selection, "answer", answer)
@@ -161,19 +161,19 @@ def test_sft_learns_the_fastest_answer_and_where_it_ends(
     assert context.lead + tokenizer.decode(written[:-1]) == row.answers[0].text
 
 
-def margin(folder: Path, tokenizer: PreTrainedTokenizerBase) -> float:
+def margin(folder: Path, tokenizer: PreTrainedTokenizerBase, tokens: Path) -> float:
     """How much more likely the fastest answer is than the slowest passing one: mean difference of log-probabilities."""
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
-    data = tokenize(make_rows(6, "train"), tokenizer, draws=DrawTask.QVS, top_p=100, max_length=512, evaluation=False)
+    data = token_data(make_rows(6, "train"), tokenizer, tokens, DrawTask.QVS)
     total = 0.0
     for row in data.rows:
         for k, sign in ((0, 1), (2, -1)):
-            ids, start = torch.tensor([row["sequences"][k]]), row["starts"][k]
+            ids, start = torch.tensor([sequence(row, k)]), row["starts"][k]
             with torch.no_grad():
                 logits = model(ids).logits[0, start - 1 : -1]
             chances = logits.log_softmax(-1).gather(1, ids[0, start:, None])
             total += sign * float(chances.sum())
-    return total / len(data.rows)
+    return total / data.account.problems
 
 
 def test_dpo_prefers_quick_over_slow(
@@ -185,7 +185,8 @@ def test_dpo_prefers_quick_over_slow(
     assert summary.first_loss == pytest.approx(0.6931, abs=1e-3), "the reference is the model itself"
     assert summary.last_loss is not None
     assert summary.last_loss < 0.3
-    assert margin(out, tokenizer) > margin(tiny_model, tokenizer) + 5
+    tokens = tmp_path / "tokens.arrow"
+    assert margin(out, tokenizer, tokens) > margin(tiny_model, tokenizer, tokens) + 5
 
 
 def test_the_best_checkpoint_is_kept(tiny_model: Path, train_file: Path, validation_file: Path, tmp_path: Path) -> None:
@@ -215,7 +216,7 @@ def test_a_finished_folder_tells_all_and_is_not_trained_again(
     }  # fmt: skip
     assert not list(out.glob("**/*.bin")), "no pickles"
     card = (out / "README.md").read_text()
-    for expected in ("# sft-25", "6 problems with 30 answers", "a \\| b", "learning_rate | 0.003", "library_name"):
+    for expected in ("# sft-25", "| answers | 30 |", "a \\| b", "learning_rate | 0.003", "library_name"):
         assert expected in card
     assert str(tiny_model) not in card
     with pytest.raises(UserError, match=r"learning_rate: 0\.003 there, 0\.1 now"):
@@ -265,9 +266,7 @@ def test_precomputed_reference_log_probabilities_give_the_same_model_for_fixed_p
 
 def test_data_without_a_usable_problem_says_why(tiny_model: Path, train_file: Path, tmp_path: Path) -> None:
     config = TrainConfig(**BASE, max_length=20)
-    with pytest.raises(
-        UserError, match=r"no problem can be trained on .6 problems: no passing answer within max_length"
-    ):
+    with pytest.raises(UserError, match=r"no problem can be used .0 problems .* 30 answers: longer than 20 tokens"):
         train(train_file, None, tiny_model, tmp_path / "model", config, reporter=SilentReporter())
     assert not (tmp_path / "model").exists()
 
@@ -286,13 +285,13 @@ def test_the_plan_counts_steps_as_the_trainer_does(
     settings = BASE | {"batch_size": batch, "gradient_accumulation": accumulation, "epochs": epochs}
     config = TrainConfig(**settings, warmup=0.3, best_by="none", checkpoint_every="never")
     expected = plan(train_file, None, config)["steps"]
-    data = tokenize(make_rows(6, "train"), tokenizer, draws=None, top_p=25, max_length=512, evaluation=False)
+    data = token_data(make_rows(6, "train"), tokenizer, tmp_path / "tokens.arrow")
     trainer = build_trainer(
         config,
         model_path=str(tiny_model),
         tokenizer=tokenizer,
         train_rows=data.rows,
-        validation_rows=[],
+        validation_rows=None,
         args=arguments(config, tmp_path / "checkpoints", evaluate=False),
         callbacks=[],
     )

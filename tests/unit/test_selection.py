@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.records import Answer, MergedRow, QuickSlow
-from training.selection import Pool, Task, build_pool, draw_answer, draw_pair, evaluation_generator, generator, lacks
+from training.selection import (
+    PairRule,
+    Pool,
+    Task,
+    WeighBy,
+    build_pool,
+    draw_answer,
+    draw_pair,
+    evaluation_generator,
+    generator,
+    lacks,
+)
 
 
 def answer(index: int, *, passed: bool, tier: int | None) -> Answer:
@@ -24,6 +35,10 @@ def answer(index: int, *, passed: bool, tier: int | None) -> Answer:
         integrity="strong",
         tier=tier,
     )
+
+
+LOWS = st.sampled_from([0.5, 1.0, 1.0001, 1.5, 2.0, 16.0])  # below 1: only what other methods call an interval
+RULES = st.builds(PairRule, st.booleans(), st.sampled_from([0.0, 1.0, 1.5, 16.0, 17.0]), st.sampled_from(WeighBy))
 
 
 @st.composite
@@ -42,7 +57,10 @@ def rows(draw: st.DrawFn, *, with_tiers: bool = True) -> MergedRow:
         answers=answers,
         time={},
         passing=len(tiers),
-        decided=[QuickSlow(quick=i, slow=j, ratio=2.0, low=1.5, high=2.5, rounds=5) for i, j in decided],
+        decided=[
+            QuickSlow(i, j, ratio=20.0, low=draw(LOWS), high=90.0, rounds=5, confirmed=draw(st.booleans()))
+            for i, j in decided
+        ],
     )
 
 
@@ -67,6 +85,80 @@ def test_a_pair_holds_what_its_task_promises(row: MergedRow, seed: int, epoch: i
         assert failed or (chosen, rejected) in decided
     else:
         assert rejected > chosen
+
+
+@given(rows(), RULES, st.integers(0, 50), st.sampled_from([Task.QVS, Task.ALL]))
+def test_only_pairs_that_the_rule_admits_are_drawn(row: MergedRow, rule: PairRule, epoch: int, task: Task) -> None:
+    pool, order = build_pool(row, range(len(row.answers)), rule)
+    evidence = {(pair.quick, pair.slow): pair for pair in row.decided}
+    admitted = {
+        places
+        for places, pair in evidence.items()
+        if pair.low >= rule.min_ratio
+        and (pair.confirmed or not rule.confirmed)
+        and (pair.low > 1 or rule.weigh_by is WeighBy.NONE)
+    }
+    assert {(order[i], order[j]) for i, j in pool.decided} == admitted
+    assert pool.dismissed == len(evidence) - len(admitted)
+    assert len(pool.weights) == (0 if rule.weigh_by is WeighBy.NONE else len(admitted))
+    assert all(weight > 0 for weight in pool.weights)
+    if lacks(pool, task):
+        assert not admitted
+        assert task is Task.QVS or not pool.failing or not pool.passing
+        return
+    chosen, rejected = (order[k] for k in draw_pair(pool, task, generator(0, epoch, row.id)))
+    failed = row.answers[rejected].verdict == "WRONG"
+    assert (chosen, rejected) in admitted or (task is Task.ALL and failed)
+
+
+@given(rows(), RULES, st.integers(0, 50), st.sampled_from([None, Task.PVF, Task.QVS_RELEASED]))
+def test_the_rule_leaves_the_other_draws_alone(row: MergedRow, rule: PairRule, epoch: int, task: Task | None) -> None:
+    ruled, plain = build_pool(row, range(len(row.answers)), rule)[0], whole(row)
+    assert lacks(ruled, task) == lacks(plain, task)
+    if lacks(plain, task):
+        return
+
+    def drawn(pool: Pool) -> object:
+        rng = generator(0, epoch, row.id)
+        return draw_answer(pool, 40, rng) if task is None else draw_pair(pool, task, rng)
+
+    assert drawn(ruled) == drawn(plain)
+
+
+@given(rows(), st.integers(0, 50), st.sampled_from(Task))
+def test_a_rule_that_admits_all_changes_no_draw(row: MergedRow, epoch: int, task: Task) -> None:
+    lenient = build_pool(row, range(len(row.answers)), PairRule(confirmed=False, min_ratio=0))[0]
+    if not lacks(lenient, task):
+        expected = draw_pair(whole(row), task, generator(0, epoch, row.id))
+        assert draw_pair(lenient, task, generator(0, epoch, row.id)) == expected
+
+
+def shares(pool: Pool, task: Task, draws: int = 20_000) -> dict[tuple[int, int], float]:
+    counts = Counter(draw_pair(pool, task, generator(0, epoch, "t")) for epoch in range(draws))
+    return {pair: count / draws for pair, count in counts.items()}
+
+
+def test_weights_are_the_chances_of_quick_over_slow() -> None:
+    pool = Pool(tiers=(0, 1, 2), size=4, decided=((0, 1), (0, 2), (1, 2)), weights=(1.0, 5.0, 2.0))
+    expected = {(0, 1): 1 / 8, (0, 2): 5 / 8, (1, 2): 2 / 8}
+    assert shares(pool, Task.QVS) == pytest.approx(expected, abs=0.015)
+
+
+def test_in_all_weights_move_nothing_between_slower_and_failing_answers() -> None:
+    decided = ((0, 1), (0, 2), (1, 2))
+    plain, weighed = Pool((0, 1, 2), 4, decided), Pool((0, 1, 2), 4, decided, (1.0, 3.0, 9.0))
+    # Each of the three is chosen equally often; the first has two slower ones and a failing one.
+    even = {(0, 1): 1 / 9, (0, 2): 1 / 9, (0, 3): 1 / 9, (1, 2): 1 / 6, (1, 3): 1 / 6, (2, 3): 1 / 3}
+    assert shares(plain, Task.ALL) == pytest.approx(even, abs=0.015)
+    assert shares(weighed, Task.ALL) == pytest.approx(even | {(0, 1): 1 / 18, (0, 2): 3 / 18}, abs=0.015)
+
+
+def test_the_weight_of_a_pair_is_how_far_its_interval_stays_from_1() -> None:
+    rule = PairRule(weigh_by=WeighBy.CONFIDENCE)
+    near, far = (QuickSlow(0, 1, 9.0, low, 90.0, 5, confirmed=True) for low in (1.2, 1.2**3))
+    assert rule.weight(far) == pytest.approx(3 * rule.weight(near))
+    assert not rule.admits(QuickSlow(0, 1, 1.1, 1.0, 1.2, 5, confirmed=True))
+    assert PairRule().weight(far) == PairRule().weight(near) == 1.0
 
 
 @given(rows(), st.floats(0.1, 100), st.integers(0, 50))
@@ -172,7 +264,8 @@ def test_a_file_that_is_not_in_tier_order_is_put_in_it() -> None:
         (Pool((), 3, ()), Task.PVF, "no passing answer"),
         (Pool((0, 0), 3, ()), Task.QVS, "no decided pair"),
         (Pool((0, 0), 2, ()), Task.PVF, "no failing answer"),
-        (Pool((0, 0), 2, ()), Task.ALL, "neither a decided pair nor a failing answer"),
+        (Pool((0, 0), 3, (), dismissed=2), Task.QVS, "no decided pair that may be drawn"),
+        (Pool((0, 0), 2, ()), Task.ALL, "neither a decided pair that may be drawn nor a failing answer"),
         (Pool((0,), 3, ()), Task.QVS_RELEASED, "fewer than two passing answers"),
         (Pool((0,), 1, ()), None, ""),
     ],
