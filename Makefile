@@ -33,6 +33,12 @@ EVAL_SPLITS = $(if $(EVAL_SPLIT),--split $(call quote,$(EVAL_SPLIT)))
 # $(call run,COMMAND,OPTIONS): one line, without the gaps that unset values leave.
 run = $(strip $(CLI) $(1) $(2))
 
+# $(call anywhere,COMMAND,OPTIONS): the same, in the image for GPU machines where GPU is set. NAME='value' … before it.
+settings = $(foreach name,$(1),$(if $($(name)),$(name)=$(call quote,$($(name)))))
+GPU_ON = $(filter-out 0 no false,$(GPU))
+GPU_SETTINGS = GPU GPU_DEVICES GPUS ACCELERATE GPU_NETWORK GPU_MEMORY GPU_SHM GPU_CPUS GPU_ARGS GPU_IMAGE GPU_PRINT
+anywhere = $(if $(GPU_ON),$(strip $(call settings,$(GPU_SETTINGS)) scripts/gpu_run.sh $(1) $(2)),$(run))
+
 ##@ Once
 .PHONY: setup
 setup: .venv-ready engine image ## Install everything: Python packages, Docker engine, sandbox image
@@ -49,14 +55,18 @@ engine: .venv-ready
 image: engine
 	@$(SANDBOX) image build$(if $(BASE), --base $(call quote,$(BASE)))
 
+.PHONY: gpu-image
+gpu-image: ## Build the image for `make sample GPU=1`, `make train GPU=1`: BASE CA WHEELS CONSTRAINTS PIP_ARGS (docs/gpu.md)
+	$(strip $(call settings,BASE CA WHEELS CONSTRAINTS PIP_ARGS EXTRAS GPU_IMAGE) scripts/gpu_image.sh)
+
 .PHONY: doctor
 doctor: .venv-ready ## Is this machine fit for isolated runs and honest timings? What to do about it
 	$(call run,doctor,$(call flag,ROOT))
 
 ##@ The pipeline, in order (make sample annotate train eval works as one line)
 .PHONY: sample
-sample: .venv-ready ## Draw solutions from a model: MODEL_PATH DATA_PATH N_SEQ N_ITER TEMP SEED SPLIT
-	$(call run,sample,$(WHERE) $(WHICH) $(call flag,SPLIT) $(DRAW) $(HOW))
+sample: $(if $(GPU_ON),,.venv-ready) ## Draw solutions from a model: MODEL_PATH DATA_PATH N_SEQ N_ITER TEMP SEED SPLIT
+	$(call anywhere,sample,$(WHERE) $(WHICH) $(call flag,SPLIT) $(DRAW) $(HOW))
 
 .PHONY: annotate
 annotate: setup ## Judge and time them in the sandbox, then merge: DATA_PATH SPLIT SAMPLES CORES TIMING=blocks|legacy
@@ -67,8 +77,12 @@ merge: .venv-ready ## Make the training data again from what is measured (annota
 	$(call run,merge,$(WHERE) $(WHICH) $(call flags,SPLIT MIN_PASSING MIN_FAILING) $(call switch,EXCLUDE_WEAK))
 
 .PHONY: train
-train: .venv-ready ## SFT or DPO: OPTIM=sft TOP_P=25 | OPTIM=dpo TASK=qvs|pvf|all, AUGMENT MODEL_PATH CONFIG SEED
-	$(call run,train,$(WHERE) $(call flags,MODEL_PATH OPTIM TOP_P TASK AUGMENT CONFIG SEED) $(NAMED) $(HOW))
+# Several devices here: GPUS=4, or ACCELERATE=file with what to share out among them (recipes/accelerate/).
+LAUNCHER = $(or $(ACCELERATE),$(if $(GPUS),recipes/accelerate/ddp.yaml))
+LAUNCH = $(BIN)/accelerate launch --config_file $(call quote,$(LAUNCHER)) $(if $(GPUS),--num_processes $(call quote,$(GPUS)))
+train: CLI = $(if $(LAUNCHER),$(LAUNCH) -m harness.cli.app,$(BIN)/code-optimise)
+train: $(if $(GPU_ON),,.venv-ready) ## SFT or DPO: OPTIM=sft TOP_P=25 | OPTIM=dpo TASK=qvs|pvf|all, AUGMENT CONFIRMED MIN_RATIO WEIGH_BY MODEL_PATH CONFIG SEED
+	$(call anywhere,train,$(WHERE) $(call flags,MODEL_PATH OPTIM TOP_P TASK AUGMENT CONFIRMED MIN_RATIO WEIGH_BY AUDIT CONFIG SEED REPORT_TO) $(NAMED) $(HOW))
 
 .PHONY: eval
 eval: setup ## Compare the models with the base, correctness and speed: DATA_PATH EVAL_SPLIT N_SEQ TEMP REGEN
@@ -78,14 +92,36 @@ eval: setup ## Compare the models with the base, correctness and speed: DATA_PAT
 report: .venv-ready ## Write the report again from what eval measured: DATA_PATH EVAL_SPLIT
 	$(call run,report,$(WHERE) $(WHICH) $(EVAL_SPLITS))
 
+.PHONY: compare
+compare: $(if $(filter-out 0 no false,$(MEASURE)),setup,.venv-ready) ## Models of several evaluations: FOLDERS="a b:model" OUT; MEASURE=1 times them together
+	$(call run,compare,$(FOLDERS) $(call flags,DATA_PATH SPLIT OUT ROOT SEED CORES TIMING_CORES TIMING_SECONDS) $(call switch,MEASURE) $(HOW))
+
+.PHONY: stress
+stress: setup ## Time the passing solutions on larger inputs, too: OF=annotate|eval DATA_PATH SPLIT TIMING_SECONDS
+	$(call run,stress,$(call flag,OF) $(WHERE) $(WHICH) $(call flags,SPLIT SEED CORES TIMING_CORES TIMING_SECONDS) $(HOW))
+
 .PHONY: demo
 demo: setup ## All of it on a small built-in model and data set: minutes, no account
 	$(call run,demo,$(call flags,ROOT N_SEQ TEMP SEED LIMIT CORES TIMING_CORES) $(HOW))
 
+##@ Data from and for others
+.PHONY: import
+import: .venv-ready ## Take over what others made: FILES="a.json b.json" DATA_PATH SPLIT MODEL_NAME AS=outputs|checks|merged
+	$(call run,import,$(FILES) $(WHERE) $(WHICH) $(call flags,SPLIT AS MODEL_NAME) $(HOW))
+
+.PHONY: export
+export: .venv-ready ## WHAT=outputs|checks|merged|evalplus|preference|sft OUT=folder, TASK TOP_P MIN_RATIO MODEL_PATH LICENCE PUSH_TO
+	$(call run,export,$(call flags,WHAT OUT) $(WHERE) $(call flags,SPLIT TASK TOP_P MIN_RATIO MODEL_PATH LICENCE PUSH_TO) \
+	  $(call switches,UNCONFIRMED PUBLIC OVERWRITE))
+
 ##@ Working on the project
+.PHONY: browser
+browser: ## A Chromium for the tests of the report, where it is missing (Debian; SKIP_BROWSER=1 makes test do without)
+	@./scripts/browser.sh
+
 .PHONY: test
-test: .venv-ready $(if $(filter-out 0 no false,$(SKIP_DOCKER)),,image) ## All tests, Docker's too (SKIP_DOCKER=1 leaves those out; PYTEST_ARGS)
-	$(if $(SKIP_DOCKER),SKIP_DOCKER='$(SKIP_DOCKER)' )$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: .venv-ready $(if $(filter-out 0 no false,$(SKIP_BROWSER)),,browser) $(if $(filter-out 0 no false,$(SKIP_DOCKER)),,image) ## All tests, Docker's too (SKIP_DOCKER=1 leaves those out; PYTEST_ARGS)
+	$(if $(SKIP_DOCKER),SKIP_DOCKER='$(SKIP_DOCKER)' )$(if $(SKIP_BROWSER),SKIP_BROWSER='$(SKIP_BROWSER)' )$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: check
 check: lint ## Lint, types (strict) and import rules
@@ -112,18 +148,21 @@ bench-timing-sim: .venv-ready ## How often the timing rule is right, wrong or un
 bench-timing: image ## Are run-time labels true? Ours, the published method, pyperf: QUICK=1 (needs CODE_OPTIMISE_DATA)
 	$(strip $(BIN)/python -m tests.benchmarks.timing $(call switch,QUICK) $(BENCH_ARGS))
 
+.PHONY: bench-stress
+bench-stress: image ## Do larger inputs show algorithms? Released solutions, expert rewrites: QUICK=1 CORES=0,1 (needs CODE_OPTIMISE_DATA)
+	$(strip $(BIN)/python -m tests.benchmarks.stress $(call switch,QUICK) $(call flag,CORES) $(BENCH_ARGS))
+
 .PHONY: bench-merge
 bench-merge: .venv-ready ## Memory and time of merging up to a million generated samples: QUICK=1
 	$(strip $(BIN)/python -m tests.benchmarks.merging $(call switch,QUICK) $(BENCH_ARGS))
 
+.PHONY: bench-training
+bench-training: .venv-ready ## Our trainers beside TRL's own on the same batches, cost of the data path: QUICK=1
+	$(strip $(BIN)/python -m tests.benchmarks.training $(call switch,QUICK) $(BENCH_ARGS))
+
 .PHONY: engine-stop
 engine-stop: ## Stop the Docker engine if it was started here; any other is left alone
 	@if [ -x $(BIN)/python ]; then $(SANDBOX) engine down; fi
-
-.PHONY: image-gpu
-image-gpu: export CA := $(CA)
-image-gpu: ## Build the training image for GPU machines (BASE, CA=/path/to/ca.crt, PIP_ARGS)
-	./scripts/image_gpu.sh $(if $(BASE),--build-arg BASE=$(call quote,$(BASE))) $(if $(PIP_ARGS),--build-arg PIP_ARGS=$(call quote,$(PIP_ARGS)))
 
 .PHONY: clean
 clean: ## Remove .venv and caches; runs/ and Docker images stay
@@ -141,6 +180,7 @@ help: ## This list
 	  MODEL_PATH 'smollm2-135m (default), a folder or a Hub id' \
 	  SAVE_PATH "the experiment's name in every folder" \
 	  ROOT 'where runs are kept (default: runs)' \
+	  GPU '1: sample and train in the image for GPU machines (GPU_DEVICES=0,1: on these), which gpu-image builds' \
 	  LIMIT 'only the first so many problems; TASK_IDS=a,b: only these' \
 	  OVERWRITE '1: start over instead of going on; DRY_RUN=1: only say what would be done'
 	@printf '\nAll options of a command: $(CLI) COMMAND --help\n'

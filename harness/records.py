@@ -43,6 +43,13 @@ class TimingMethod(StrEnum):
     LEGACY = "legacy"  # the published method, for comparison: legacy.jsonl
 
 
+class TimingInputs(StrEnum):
+    """Whose calls solutions are timed on."""
+
+    OWN = "own"  # of the problem's own test
+    PLUS = "plus"  # of its held-out test: many more, and larger; the own ones where it has none
+
+
 class LegacyOutcome(StrEnum):
     """What came of one pass of the published method."""
 
@@ -56,7 +63,11 @@ class LegacyOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One programming task. `prompt` ends where the completion begins; `test` defines `check(candidate)`."""
+    """One programming task. `prompt` ends where the completion begins; `test` defines `check(candidate)`.
+
+    held_out: another test of that form, which says whether a solution that passes `test` does the task or only what
+    `test` looks at. Solutions are not told of it; it decides no verdict.
+    """
 
     task_id: str
     prompt: str
@@ -64,6 +75,7 @@ class Problem:
     entry_point: str
     split: str
     source: str
+    held_out: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ def train_online(
         _tell(prompts, config, reporter)
         args = online_arguments(config, out / CHECKPOINTS)
         refuse_folder(out, settings, overwrite=overwrite)
-        resume = prepare_folder(out, settings, overwrite=overwrite, main=True)
+        resume = prepare_folder(out, settings, overwrite=overwrite)
         behind = checkpoint_step(resume) if resume else 0
         earlier = [row for row in read_rows(out / REWARDS, RewardRow) if row.step <= behind]
         write_rows(out / REWARDS, earlier)

@@ -111,7 +111,7 @@ def train(
         if is_first():
             reporter.say(f"train: {data.account}")
             reporter.say(f"validation: {validation.account if validation else 'nothing'}")
-        resume = from_first(lambda: prepare_folder(out, settings, overwrite=overwrite, main=True))
+        resume = from_first(lambda: prepare_folder(out, settings, overwrite=overwrite))
         label = f"train {config.name}"
         seen = SeenFile(out, process_index()) if config.audit else None
         trainer = build_trainer(
@@ -239,18 +239,17 @@ def refuse_folder(out: Path, settings: Mapping[str, Any], *, overwrite: bool) ->
         Manifest(out).begin(STAGE, settings)
 
 
-def prepare_folder(out: Path, settings: Mapping[str, Any], *, overwrite: bool, main: bool) -> Path | None:
+def prepare_folder(out: Path, settings: Mapping[str, Any], *, overwrite: bool) -> Path | None:
     """Record the settings, clear the folder for `overwrite`, and find the checkpoint to go on from."""
-    if main:
-        Manifest(out).begin(STAGE, settings, overwrite=overwrite)
-        if overwrite:
-            for path in out.iterdir():
-                if path.name in (".lock", "manifest.json", TOKENS.name):
-                    continue
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
+    Manifest(out).begin(STAGE, settings, overwrite=overwrite)
+    if overwrite:
+        for path in out.iterdir():
+            if path.name in (".lock", "manifest.json", TOKENS.name):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
     return _last_checkpoint(out / CHECKPOINTS)
 
 

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from harness.cli import options as o
 from harness.errors import UserError
-from harness.records import TimingMethod
+from harness.records import TimingInputs, TimingMethod
 
 EXIT_USER_ERROR, EXIT_INTERRUPTED = 2, 130
 STAGES, AROUND = "The pipeline, in order", "Around it"
@@ -158,15 +158,23 @@ def train(
     top_p: o.TopP = None,
     task: o.TaskOption = None,
     augment: o.Augment = None,
+    confirmed: o.Confirmed = None,
+    min_ratio: o.TrainMinRatio = None,
+    weigh_by: o.WeighByOption = None,
+    audit: o.AuditOption = None,
+    reward: o.RewardOption = None,
     config: o.Config = None,
+    report_to: o.ReportTo = None,
     name: o.ModelFolder = None,
     save_path: o.SavePath = "default",
     root: o.Root = Path("runs"),
     seed: o.TrainSeed = None,
+    cores: o.Cores = None,
+    timing_cores: o.TimingCores = None,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
 ) -> None:
-    """Train a model on the merged data by SFT or DPO: a model folder under `models/`."""
+    """Train a model: on the merged data (SFT, DPO), or on rewards from the sandbox (RLOO, GRPO)."""
     from harness.cli import asked, training
 
     where = asked.Where(root, save_path, data_path, ("train", "validation"))
@@ -175,10 +183,19 @@ def train(
         "top_p": top_p,
         "task": task.value if task else None,
         "augment": None if augment is None else bool(augment),
+        "confirmed": None if confirmed is None else bool(confirmed),
+        "min_ratio": min_ratio,
+        "weigh_by": weigh_by.value if weigh_by else None,
+        "audit": None if audit is None else bool(audit),
+        "online": {"reward": reward.value} if reward else None,
         "seed": seed,
+        "report_to": None if report_to is None else [name for name in o.split_words(report_to) if name != "none"],
     }
+    used = asked.Cores.parse(cores, timing_cores)
     tell = asked.reporter()
-    training.train(where, model_path, config, settings, tell, name=name, overwrite=overwrite, dry_run=dry_run)
+    training.train(
+        where, model_path, config, settings, tell, name=name, cores=used, overwrite=overwrite, dry_run=dry_run
+    )
 
 
 @app.command(name="eval", rich_help_panel=STAGES)
@@ -201,6 +218,7 @@ def evaluate(
     timing_cores: o.TimingCores = None,
     timing: o.Timing = TimingMethod.BLOCKS,
     timing_seconds: o.TimingSeconds = None,
+    timing_inputs: o.TimedOn = TimingInputs.OWN,
     regen: o.Regen = o.Switch.FALSE,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
@@ -216,7 +234,7 @@ def evaluate(
         o.split_words(models) if models else None,
         asked.Cores.parse(cores, timing_cores),
         asked.reporter(),
-        timed=asked.Timed(timing, timing_seconds),
+        timed=asked.Timed(timing, timing_seconds, timing_inputs),
         overwrite=overwrite or bool(regen),
         dry_run=dry_run,
     )
@@ -235,6 +253,133 @@ def report(
     from harness.cli import asked, stages
 
     stages.report(asked.Where(root, save_path, data_path, (split,), limit, task_ids), asked.reporter())
+
+
+@app.command(rich_help_panel=AROUND)
+def compare(
+    folders: o.ComparedFolders,
+    out: o.ComparedOut = None,
+    data_path: o.ComparedData = None,
+    split: o.ComparedSplit = None,
+    measure: o.MeasureTogether = False,
+    root: o.Root = Path("runs"),
+    seed: o.Seed = 1,
+    cores: o.Cores = None,
+    timing_cores: o.TimingCores = None,
+    timing_seconds: o.TimingSeconds = None,
+    overwrite: o.Overwrite = False,
+    dry_run: o.DryRun = False,
+) -> None:
+    """Compare models of several evaluations on the problems that all were sampled on: what got worse comes first."""
+    from harness.cli import asked
+    from harness.cli import compare as c
+
+    wanted = c.Wanted(folders, root, out, data_path, split, seed)
+    tell = asked.reporter()
+    if measure:
+        used, timed = asked.Cores.parse(cores, timing_cores), asked.Timed(seconds=timing_seconds)
+        c.measure(wanted, used, timed, tell, overwrite=overwrite, dry_run=dry_run)
+    elif cores or timing_cores or timing_seconds or overwrite:
+        options = "--cores, --timing_cores, --timing_seconds and --overwrite"
+        raise UserError(f"{options} are about measuring", fix="add --measure")
+    else:
+        c.compare(wanted, tell, dry_run=dry_run)
+
+
+@app.command(rich_help_panel=STAGES)
+def stress(
+    of: o.StressOf = o.Judged.ANNOTATE,
+    data_path: o.DataPath = "starter",
+    split: o.StressSplits = None,
+    limit: o.Limit = None,
+    task_ids: o.TaskIds = None,
+    save_path: o.SavePath = "default",
+    root: o.Root = Path("runs"),
+    seed: o.Seed = 1,
+    cores: o.Cores = None,
+    timing_cores: o.TimingCores = None,
+    timing_seconds: o.TimingSeconds = None,
+    overwrite: o.Overwrite = False,
+    dry_run: o.DryRun = False,
+) -> None:
+    """Time the passing solutions on larger inputs of the same kind, too, where algorithms show: `stress.jsonl`."""
+    from harness.cli import asked, stages
+
+    splits = split if split is not None else "test" if of is o.Judged.EVAL else "train,validation"
+    where = asked.Where(root, save_path, data_path, tuple(o.split_words(splits)), limit, task_ids)
+    stages.stress(
+        where,
+        seed,
+        asked.Cores.parse(cores, timing_cores),
+        asked.reporter(),
+        evaluated=of is o.Judged.EVAL,
+        timing_seconds=timing_seconds,
+        overwrite=overwrite,
+        dry_run=dry_run,
+    )
+
+
+@app.command(name="import", rich_help_panel=AROUND)
+def import_(
+    files: o.ImportedFiles,
+    data_path: o.DataPath = "starter",
+    split: o.TrainSplits = "train,validation",
+    limit: o.Limit = None,
+    task_ids: o.TaskIds = None,
+    imported_as: o.ImportedAs = None,
+    model_name: o.ImportedModel = "imported",
+    save_path: o.SavePath = "default",
+    root: o.Root = Path("runs"),
+    overwrite: o.Overwrite = False,
+    dry_run: o.DryRun = False,
+) -> None:
+    """Take over samples, verdicts with times, or training data that others made. Nothing is run.
+
+    Rows of no use are named in `rejected.jsonl`. To judge and time foreign samples anew, `annotate` afterwards.
+    """
+    from harness.cli import asked, exchange
+
+    where = asked.Where(root, save_path, data_path, tuple(o.split_words(split)), limit, task_ids)
+    tell = asked.reporter()
+    exchange.import_files(where, files, imported_as, model_name, tell, overwrite=overwrite, dry_run=dry_run)
+
+
+@app.command(rich_help_panel=AROUND)
+def export(
+    what: o.Exported,
+    out: o.Out,
+    data_path: o.DataPath = "starter",
+    split: o.TrainSplits = "train,validation",
+    task: o.ExportedTask = o.Draw.QVS,
+    top_p: o.ExportedTopP = 25.0,
+    min_ratio: o.MinRatio = None,
+    unconfirmed: o.Unconfirmed = False,
+    model_path: o.RenderedFor = None,
+    licence: o.Licence = None,
+    push_to: o.PushTo = None,
+    public: o.Public = False,
+    save_path: o.SavePath = "default",
+    root: o.Root = Path("runs"),
+    overwrite: o.OverwriteOut = False,
+) -> None:
+    """Write samples, checks or training data in shapes that others read, and to the Hub if wanted."""
+    from harness.cli import asked, exchange
+
+    where = asked.Where(root, save_path, data_path, tuple(o.split_words(split)))
+    wanted = exchange.Wanted(
+        what=what.value,
+        out=out,
+        task=task.value,
+        top_p=top_p,
+        min_ratio=min_ratio,
+        unconfirmed=unconfirmed,
+        model_path=model_path,
+        licence=licence,
+        push_to=push_to,
+        public=public,
+        overwrite=overwrite,
+    )
+    exchange.export(where, wanted, asked.reporter())
 
 
 @app.command(rich_help_panel=AROUND)

@@ -10,7 +10,7 @@ from harness.errors import UserError
 from harness.paths import RunPaths, data_name
 from harness.problems import load_problems, select_problems
 from harness.progress import ConsoleReporter
-from harness.records import Problem, TimingMethod
+from harness.records import Problem, TimingInputs, TimingMethod
 
 if TYPE_CHECKING:
     from harness.annotation.settings import AnnotationSettings
@@ -86,16 +86,21 @@ class Cores:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """How passing solutions are timed, and for how many seconds at most (of a split)."""
+    """How passing solutions are timed, for how many seconds at most (of a split), and on whose calls."""
 
     method: TimingMethod = TimingMethod.BLOCKS
     seconds: float | None = None
+    inputs: TimingInputs = TimingInputs.OWN
 
     def settings(self, seed: int, cores: Cores) -> AnnotationSettings:
         from harness.annotation.settings import AnnotationSettings
 
         return AnnotationSettings(
-            seed=seed, method=self.method, timing_cores=cores.timing, timing_seconds=self.seconds
+            seed=seed,
+            method=self.method,
+            timing_inputs=self.inputs,
+            timing_cores=cores.timing,
+            timing_seconds=self.seconds,
         )
 
 

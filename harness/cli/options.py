@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from harness.records import TimingMethod
+from harness.exchange.shapes import Shape
+from harness.records import TimingInputs, TimingMethod
 
 DATA, MODEL, SAMPLING, TRAINING, RUN = "Data", "Model", "Sampling", "Training", "This run"
 
@@ -16,6 +17,13 @@ DATA, MODEL, SAMPLING, TRAINING, RUN = "Data", "Model", "Sampling", "Training", 
 class Optim(StrEnum):
     SFT = "sft"
     DPO = "dpo"
+    RLOO = "rloo"
+    GRPO = "grpo"
+
+
+class RewardKind(StrEnum):
+    SPEED = "speed"
+    PASS = "pass"  # noqa: S105  (no password)
 
 
 class Draw(StrEnum):
@@ -25,6 +33,22 @@ class Draw(StrEnum):
     PVF = "pvf"
     ALL = "all"
     QVS_RELEASED = "qvs_released"
+
+
+class ExportedAs(StrEnum):
+    OUTPUTS = "outputs"
+    CHECKS = "checks"
+    MERGED = "merged"
+    EVALPLUS = "evalplus"
+    PREFERENCE = "preference"
+    SFT = "sft"
+
+
+class Judged(StrEnum):
+    """Whose solutions get stress inputs."""
+
+    ANNOTATE = "annotate"
+    EVAL = "eval"
 
 
 class Switch(StrEnum):
@@ -37,6 +61,23 @@ class Switch(StrEnum):
         return self is Switch.TRUE
 
 
+class Weighing(StrEnum):
+    """The same words as training.selection.WeighBy, which would load torch."""
+
+    NONE = "none"
+    CONFIDENCE = "confidence"
+
+
+def parse_switch(text: str | Switch) -> Switch:
+    """True and False as the published scripts write them, and as people do."""
+    word = str(text).lower()
+    if word in ("true", "yes", "on", "1"):
+        return Switch.TRUE
+    if word in ("false", "no", "off", "0"):
+        return Switch.FALSE
+    raise typer.BadParameter(f"{text!r} is neither true nor false")
+
+
 def split_words(text: str) -> list[str]:
     """ "a, b c" → ["a", "b", "c"]: names separated by commas or white space."""
     return text.replace(",", " ").split()
@@ -46,7 +87,8 @@ DataPath = Annotated[
     str,
     typer.Option(
         "--data_path",
-        help="Problems: starter, human_eval, mbpp, a folder saved by `datasets`, a JSONL file, or a Hub id.",
+        help="Problems: starter, human_eval, mbpp, human_eval_plus, mbpp_plus, a folder saved by `datasets`, a JSONL "
+        "file, or a Hub id.",
         rich_help_panel=DATA,
     ),
 ]
@@ -117,6 +159,15 @@ Timing = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+TimedOn = Annotated[
+    TimingInputs,
+    typer.Option(
+        "--timing_inputs",
+        help="What solutions are timed on: the calls of the problem's own test, or of its held-out one (plus), which "
+        "are more and larger, for the solutions that pass it.",
+        rich_help_panel=RUN,
+    ),
+]
 TimingSeconds = Annotated[
     float | None,
     typer.Option(
@@ -129,6 +180,19 @@ TimingSeconds = Annotated[
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Start over; without it, a run goes on.", rich_help_panel=RUN)
+]
+StressOf = Annotated[
+    Judged, typer.Option("--of", help="Whose judged solutions: annotate's or eval's.", rich_help_panel=DATA)
+]
+StressSplits = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        help="Splits, separated by commas.",
+        metavar="NAMES",
+        show_default="train,validation of annotate, test of eval",
+        rich_help_panel=DATA,
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.", rich_help_panel=RUN)]
 Samples = Annotated[
@@ -166,7 +230,21 @@ ExcludeWeak = Annotated[
 ]
 OptimOption = Annotated[
     Optim | None,
-    typer.Option("--optim", help="Fine-tune on solutions, or on pairs.", show_default="sft", rich_help_panel=TRAINING),
+    typer.Option(
+        "--optim",
+        help="Fine-tune on solutions (sft) or on pairs (dpo), or on rewards for what it writes meanwhile (rloo, grpo).",
+        show_default="sft",
+        rich_help_panel=TRAINING,
+    ),
+]
+RewardOption = Annotated[
+    RewardKind | None,
+    typer.Option(
+        "--reward",
+        help="RLOO, GRPO: what a solution that passes is worth: more the faster it is, or all the same.",
+        show_default="speed",
+        rich_help_panel=TRAINING,
+    ),
 ]
 TopP = Annotated[
     float | None,
@@ -193,7 +271,49 @@ Augment = Annotated[
         "--augment",
         help="Draw the solution or pair anew in every epoch.",
         show_default="true",
-        case_sensitive=False,
+        parser=parse_switch,
+        metavar="true|false",
+        rich_help_panel=TRAINING,
+    ),
+]
+Confirmed = Annotated[
+    Switch | None,
+    typer.Option(
+        "--confirmed",
+        help="DPO, qvs and all: draw only quick-over-slow pairs whose order was seen again in later rounds.",
+        show_default="true",
+        parser=parse_switch,
+        metavar="true|false",
+        rich_help_panel=TRAINING,
+    ),
+]
+TrainMinRatio = Annotated[
+    float | None,
+    typer.Option(
+        "--min_ratio",
+        min=0.0,
+        help="DPO, qvs and all: draw only pairs whose 99% interval of slow over quick lies at or above it.",
+        show_default="1",
+        rich_help_panel=TRAINING,
+    ),
+]
+WeighByOption = Annotated[
+    Weighing | None,
+    typer.Option(
+        "--weigh_by",
+        help="DPO, qvs and all: draw a problem's pairs equally often, or by how far that interval stays from 1.",
+        show_default="none",
+        rich_help_panel=TRAINING,
+    ),
+]
+AuditOption = Annotated[
+    Switch | None,
+    typer.Option(
+        "--audit",
+        help="Keep on record what each step was really given, to be checked and unrolled (python -m training.audit).",
+        show_default="false",
+        parser=parse_switch,
+        metavar="true|false",
         rich_help_panel=TRAINING,
     ),
 ]
@@ -201,6 +321,16 @@ Config = Annotated[
     Path | None,
     typer.Option(
         "--config", help="YAML with any training setting (recipes/); options here win.", rich_help_panel=TRAINING
+    ),
+]
+ReportTo = Annotated[
+    str | None,
+    typer.Option(
+        "--report_to",
+        help="Trackers, by commas: tensorboard, trackio, wandb (pip install 'code-optimise[trackers]'), or none.",
+        show_default="none",
+        metavar="NAMES",
+        rich_help_panel=TRAINING,
     ),
 ]
 ModelFolder = Annotated[
@@ -228,6 +358,142 @@ Regen = Annotated[
         rich_help_panel=RUN,
     ),
 ]  # fmt: skip
+COMPARING = "Comparing"
+ComparedFolders = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FOLDER[:MODEL,...]...",
+        help="Folders that `eval` made (<root>/evals/<save_path>/<data>/<split>), with some of their models or all. "
+        "The first model is the base.",
+    ),
+]
+ComparedOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", help="Where to write.", show_default="a folder under <root>/compare", rich_help_panel=COMPARING
+    ),
+]
+ComparedData = Annotated[
+    str | None,
+    typer.Option(
+        "--data_path", help="The problems, if they have moved.", show_default="as recorded", rich_help_panel=COMPARING
+    ),
+]
+ComparedSplit = Annotated[
+    str | None,
+    typer.Option("--split", help="Their split.", show_default="as recorded", rich_help_panel=COMPARING),
+]
+MeasureTogether = Annotated[
+    bool,
+    typer.Option(
+        "--measure",
+        help="Judge and time all their samples together in the sandbox: run times that were taken apart can't be "
+        "compared as they are. --cores, --timing_cores, --timing_seconds and --overwrite belong to it.",
+        rich_help_panel=COMPARING,
+    ),
+]
+IMPORT_EXPORT = "Import and export"
+ImportedFiles = Annotated[list[Path], typer.Argument(metavar="FILE...", help="JSONL files, or JSON lists.")]
+ImportedAs = Annotated[
+    Shape | None,
+    typer.Option(
+        "--as",
+        help="outputs: samples, whatever else the rows say (outputs.json, EvalPlus and HumanEval samples); "
+        "checks: samples with verdicts and times (runs/check_0.json to check_4.json, all at once); "
+        "merged: training data (merged.json, *.merged.jsonl).",
+        show_default="by the columns of the rows",
+        rich_help_panel=IMPORT_EXPORT,
+    ),
+]
+ImportedModel = Annotated[
+    str, typer.Option("--model_name", help="Who wrote the solutions.", rich_help_panel=IMPORT_EXPORT)
+]
+Exported = Annotated[
+    ExportedAs,
+    typer.Option(
+        "--what",
+        help="The published shapes (outputs, checks, merged), samples for EvalPlus, or a data set for other trainers: "
+        "preference pairs, or solutions (sft), in Parquet with a card.",
+        rich_help_panel=IMPORT_EXPORT,
+    ),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        help="A folder; for outputs, merged and evalplus of one split also a file (.json, .jsonl).",
+        rich_help_panel=IMPORT_EXPORT,
+    ),
+]
+ExportedTask = Annotated[
+    Draw,
+    typer.Option(
+        "--task",
+        help="preference: all pairs that DPO with this --task may draw; of qvs, those seen again in later rounds.",
+        rich_help_panel=IMPORT_EXPORT,
+    ),
+]
+ExportedTopP = Annotated[
+    float,
+    typer.Option(
+        "--top_p",
+        help="sft: per cent of a problem's passing solutions, fastest first, whole tiers.",
+        rich_help_panel=IMPORT_EXPORT,
+    ),
+]
+MinRatio = Annotated[
+    float | None,
+    typer.Option(
+        "--min_ratio",
+        min=0.0,
+        help="preference: of qvs, only pairs whose 99% interval of slow over quick lies at or above it.",
+        show_default="1",
+        rich_help_panel=IMPORT_EXPORT,
+    ),
+]
+Unconfirmed = Annotated[
+    bool,
+    typer.Option(
+        "--unconfirmed",
+        help="preference: also pairs whose order was not seen again.",
+        rich_help_panel=IMPORT_EXPORT,
+    ),
+]
+RenderedFor = Annotated[
+    str | None,
+    typer.Option(
+        "--model_path",
+        help="Prompts as this model is given them in sampling: its chat template, and the answer begun, so that "
+        "tokens don't merge where prompt and answer meet.",
+        show_default="as the problems have them",
+        rich_help_panel=IMPORT_EXPORT,
+    ),
+]
+Licence = Annotated[
+    str | None,
+    typer.Option(
+        "--licence",
+        help="For the card, e.g. cc-by-4.0.",
+        show_default="the card says that none is given",
+        rich_help_panel=IMPORT_EXPORT,
+    ),
+]
+PushTo = Annotated[
+    str | None,
+    typer.Option(
+        "--push_to",
+        metavar="OWNER/NAME",
+        help="Also upload the data set to the Hub, as a private repository.",
+        show_default="nowhere",
+        rich_help_panel=IMPORT_EXPORT,
+    ),
+]
+Public = Annotated[
+    bool, typer.Option("--public", help="With --push_to: for everybody to see.", rich_help_panel=IMPORT_EXPORT)
+]
+OverwriteOut = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an earlier export.", rich_help_panel=IMPORT_EXPORT)
+]
 NoAa = Annotated[
     bool, typer.Option("--no-aa", help="Leave out the A/A run, which takes up to 40 s.", rich_help_panel=RUN)
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,12 @@ def _merge(where: Where, by_split: Mapping[str, Sequence[Problem]], keep: MergeS
         samples, datasets = where.paths.samples(split), where.paths.datasets(split)
         annotated = _annotated_with(samples)
         settings = MergeStageSettings(keep=keep, method=annotated.method, decisions=annotated.decision)
+        if Manifest(datasets).stage("import"):
+            raise UserError(
+                "this folder's training data were imported; merging would replace them",
+                where=str(datasets),
+                fix="give another --save_path, or remove the folder",
+            )
         with locked(samples), locked(datasets):
             summary = merge_split(problems, samples, datasets, settings=settings, reporter=tell)
         share = summary.undecided_share
@@ -192,6 +199,51 @@ def report(where: Where, tell: Reporter) -> None:
     annotation = _annotated_with(folder)
     results = write_report(problems, models, folder, annotation=annotation, request=_request(where, split))
     _show(results, folder, tell)
+
+
+# --- stress -----------------------------------------------------------------------------------------------------
+
+
+def stress(
+    where: Where,
+    seed: int,
+    cores: Cores,
+    tell: Reporter,
+    *,
+    evaluated: bool,
+    timing_seconds: float | None,
+    overwrite: bool,
+    dry_run: bool,
+) -> None:
+    """evaluated: the solutions of `eval`, else those of `annotate`."""
+    from harness.stress.settings import StressSettings
+    from harness.stress.stage import STRESS
+    from harness.stress.stage import stress as stress_split
+
+    for split, problems in where.problems().items():
+        folder = where.paths.evals(split) if evaluated else where.paths.samples(split)
+        if dry_run:
+            tell.say(f"stress {split}: larger inputs for {len(problems)} problems in {folder}")
+            continue
+        annotation = replace(_annotated_with(folder), timing_cores=cores.timing, timing_seconds=timing_seconds)
+        summary = stress_split(
+            problems,
+            folder,
+            settings=StressSettings(seed=seed),
+            annotation=annotation,
+            reporter=tell,
+            cores=cores.all,
+            overwrite=overwrite,
+        )
+        print_counts(
+            f"Stress, {split}",
+            {
+                "problems": f"{summary.grown} of {summary.problems} with larger inputs",
+                "twofold apart": f"{summary.twofold} (on their own calls: {summary.base_twofold})",
+                "right on small inputs only": f"{summary.dissenters} solutions",
+            },
+        )
+        tell.say(f"stress: {folder / STRESS}")
 
 
 def _annotated_with(folder: Path) -> AnnotationSettings:

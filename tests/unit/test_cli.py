@@ -28,7 +28,7 @@ from harness.store import Manifest, read_rows, write_rows
 from sandbox.errors import EngineError
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("sample", "annotate", "merge", "train", "eval", "report", "demo", "doctor")
+COMMANDS = ("sample", "annotate", "merge", "train", "eval", "report", "import", "export", "demo", "doctor")
 PUBLISHED = {
     "sample": ["data_path", "model_path", "n_seq", "n_iter", "temp", "save_path", "seed", "root"],
     "annotate": ["data_path", "save_path", "seed", "root", "samples"],
@@ -216,7 +216,9 @@ def test_make_lists_its_targets() -> None:
 
 
 @pytest.mark.parametrize(("found", "code"), [((), 0), (("escape: the host",), 1)])
-def test_doctor_attacks_the_sandbox_when_asked(found, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_attacks_the_sandbox_when_asked(
+    found, code: int, monkeypatch: pytest.MonkeyPatch, own_locks
+) -> None:
     from harness.cli import doctor
     from sandbox import Verdict
     from sandbox.conformance import Finding, Kind, Report, Result
