@@ -18,7 +18,7 @@ from statistics import median
 from harness.annotation.executing import job_for
 from harness.annotation.settings import AnnotationSettings
 from harness.progress import Reporter
-from harness.records import ExecutionRow, MeasurementBlock, Problem, Sample, SolutionTiming
+from harness.records import ExecutionRow, MeasurementBlock, Problem, Sample, SolutionTiming, TimingInputs
 from harness.store import AppendFile, read_rows
 from harness.threads import merged
 from harness.timing.decisions import MEMOISES
@@ -102,10 +102,17 @@ def passing_solutions(
         else:
             failing.setdefault(row.task_id, set()).add(row.solution_id)
     return [
-        ProblemState(problems[task_id], completions)
+        ProblemState(timed_problem(problems[task_id], settings.timing_inputs), completions)
         for task_id, completions in passing.items()
         if len(completions) >= settings.min_passing and len(failing.get(task_id, ())) >= settings.min_failing
     ]
+
+
+def timed_problem(problem: Problem, inputs: TimingInputs) -> Problem:
+    """The problem with the test whose calls are timed in place of its own."""
+    if inputs is TimingInputs.PLUS and problem.held_out is not None:
+        return replace(problem, test=problem.held_out)
+    return problem
 
 
 def measure(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from harness.records import TimingMethod
+from harness.records import TimingInputs, TimingMethod
 from harness.timing.decisions import DecisionSettings
 from sandbox import Limits, TimingSettings
 
@@ -26,10 +26,13 @@ class AnnotationSettings:
     limits: Limits = field(default_factory=Limits)
     timing: TimingSettings = field(default_factory=TimingSettings)
     decision: DecisionSettings = field(default_factory=DecisionSettings)
+    timing_inputs: TimingInputs = TimingInputs.OWN
     timing_cores: tuple[int, ...] | None = None
     timing_seconds: float | None = None
 
     def recorded(self) -> dict[str, Any]:
         settings = asdict(self)
         del settings["timing_cores"], settings["timing_seconds"]
+        if self.timing_inputs is TimingInputs.OWN:
+            del settings["timing_inputs"]  # folders that were annotated before there was a choice go on
         return settings

@@ -3,6 +3,7 @@
 The first model is the base; the others are compared with it, problem by problem. Run times come from labels of
 solutions that were measured together, interleaved in the same blocks on the same call list, so that like is divided by
 like. INTERNAL verdicts (our fault) and samples that were never run count for nobody: left out of n, counted apart.
+Fields with a default are null in results that were written before these were there.
 """
 
 from __future__ import annotations
@@ -11,21 +12,28 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from statistics import median
 
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import DataError
+from harness.evaluation.efficiency import (
+    Efficiency,
+    EfficiencyDifference,
+    HeldOut,
+    HeldOutDifference,
+    ModelEfficiency,
+)
+from harness.evaluation.tally import Board, Tally, tally_samples
+from harness.metrics.aa import aa_log_ratios
 from harness.metrics.bootstrap import paired_differences
 from harness.metrics.figure import Better, Figure, geometric_mean_figure, mean_figure, share_figure
-from harness.metrics.length import CodeLength, code_length
 from harness.metrics.pass_at_k import pass_at_k
 from harness.metrics.speedup import holm, is_notable, log_ratios, sign_flip_p
-from harness.records import SCHEMA_VERSION, Decision, ExecutionRow, FinishReason, Problem, ProblemLabels, Sample
+from harness.records import SCHEMA_VERSION, Decision, ExecutionRow, Problem, ProblemLabels, Sample
 
-PASSED, INTERNAL = "PASSED", "INTERNAL"
 # Upper edges of the histogram of label interval widths, as shares of the run time; the last bin is open.
 WIDTH_EDGES = (0.005, 0.01, 0.02, 0.05, 0.10)
 
@@ -48,6 +56,8 @@ class ModelResult:
     characters: Figure  # mean over problems of the mean length of normalised added code
     tokens: Figure  # the same in Python's lexical tokens
     model_tokens: Figure  # tokens that the model wrote, layout and comments included; no cut-off samples
+    efficiency: ModelEfficiency | None = None
+    held_out: HeldOut | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,8 @@ class ModelComparison:
     length_ratio: Figure  # geometric mean of characters(model) / characters(base); < 1 is shorter
     gained: int  # problems that the model solves and the base does not
     lost: int
+    efficiency: EfficiencyDifference | None = None
+    held_out: HeldOutDifference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +105,14 @@ class ProblemResult:
 
 
 @dataclass(frozen=True, slots=True)
+class AaCheck:
+    """The base against itself: its even samples over its odd ones, timed in the same blocks as everything else."""
+
+    speedup: Figure  # geometric mean; should be 1
+    holds: bool | None  # its interval contains 1; None: it has none. One evaluation in 20 misses it by chance
+
+
+@dataclass(frozen=True, slots=True)
 class LabelQuality:
     """How good the measuring itself was."""
 
@@ -104,6 +124,9 @@ class LabelQuality:
     width_histogram: list[int]  # solutions per bin of WIDTH_EDGES
     flags: dict[str, int]  # solutions by flag
     contaminated: Figure  # share of blocks in which the machine was disturbed
+    aa: AaCheck | None = None
+    internal: Figure | None = None  # share of all models' samples that came to nothing through a fault of ours
+    weak_integrity: Figure | None = None  # share of all models' judged samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,36 +144,6 @@ class Results:
     schema_version: int = SCHEMA_VERSION
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What was seen of one model on one problem."""
-
-    samples: int = 0
-    internal: int = 0
-    unjudged: int = 0
-    verdicts: Counter[str] = field(default_factory=Counter)
-    weak: int = 0
-    truncated: int = 0
-    runtimes: list[float] = field(default_factory=list)
-    lengths: list[CodeLength] = field(default_factory=list)
-    model_tokens: list[int] = field(default_factory=list)
-
-    @property
-    def judged(self) -> int:
-        return self.verdicts.total()
-
-    @property
-    def passed(self) -> int:
-        return self.verdicts[PASSED]
-
-    @property
-    def runtime_ns(self) -> float | None:
-        return median(self.runtimes) if self.runtimes else None
-
-
-_Board = dict[str, dict[str, _Tally]]  # by model, then by task_id
-
-
 def evaluate(
     problems: Sequence[Problem],
     samples: Sequence[Sample],
@@ -161,26 +154,30 @@ def evaluate(
     ks: Sequence[int] = (1, 5, 10),
     seed: int = 0,
     blocks: tuple[int, int] | None = None,
+    held_out: Sequence[ExecutionRow] | None = None,
+    limit_ns: float | None = None,
 ) -> Results:
     """Compare `models[1:]` with `models[0]` on `problems`.
 
     Samples of other models or problems are left out. Of several execution rows of one sample the last counts (a retried
-    INTERNAL). `blocks` is (contaminated, all) measurement blocks, where known. Raises DataError for a sample that is
-    there twice and for a model without samples.
+    INTERNAL). `blocks` is (contaminated, all) measurement blocks, `held_out` the runs of held-out tests and `limit_ns`
+    the CPU time limit of a run, where known. Raises DataError for a sample that is there twice and for a model without
+    samples.
     """
     if not models or len(set(models)) != len(models):
         raise ValueError("models must be one or more different names")
-    board = _tally(problems, samples, executions, labels, models)
-    comparisons = [_compare(board, models[0], model, ks, seed) for model in models[1:]]
+    board = tally_samples(problems, samples, executions, labels, models, held_out)
+    efficiency = Efficiency(board, ks, seed, limit_ns)
+    comparisons = [_compare(board, models[0], model, ks, seed, efficiency) for model in models[1:]]
     return Results(
         base=models[0],
         ks=list(ks),
         seed=seed,
         problems_given=len(problems),
-        models=[_model_result(name, board[name], ks, seed) for name in models],
+        models=[_model_result(name, board.models[name], ks, seed, efficiency) for name in models],
         comparisons=_with_holm(comparisons),
         problems=[_problem_result(problem.task_id, board, models) for problem in problems],
-        quality=_quality([labels[p.task_id] for p in problems if p.task_id in labels], blocks),
+        quality=_quality([labels[p.task_id] for p in problems if p.task_id in labels], blocks, board, models[0], seed),
     )
 
 
@@ -204,59 +201,7 @@ def _adapter() -> TypeAdapter[Results]:
     return TypeAdapter(Results)
 
 
-def _tally(
-    problems: Sequence[Problem],
-    samples: Sequence[Sample],
-    executions: Sequence[ExecutionRow],
-    labels: Mapping[str, ProblemLabels],
-    models: Sequence[str],
-) -> _Board:
-    by_id = {problem.task_id: problem for problem in problems}
-    board: _Board = {model: {} for model in models}
-    ran = {row.key: row for row in executions}
-    runtimes = {
-        (task_id, label.solution_id): label.runtime_ns for task_id, known in labels.items() for label in known.labels
-    }
-    length = cache(code_length)  # copies of a completion are common, and parsing is the slow part
-    seen: set[tuple[str, str, int]] = set()
-    for sample in samples:
-        problem = by_id.get(sample.task_id)
-        if sample.model not in board or problem is None:
-            continue
-        if sample.key in seen:
-            raise DataError(f"sample {sample.key} is there twice", where="samples.jsonl")
-        seen.add(sample.key)
-        tally = board[sample.model].setdefault(sample.task_id, _Tally())
-        _add(tally, sample, ran.get(sample.key), runtimes)
-        if sample.finish_reason is not FinishReason.LENGTH:
-            measured = length(problem.prompt, sample.completion)
-            if measured is not None:
-                tally.lengths.append(measured)
-    for model, tallies in board.items():
-        if not tallies:
-            raise DataError(f"model {model!r} has no samples on these problems", where="samples.jsonl")
-    return board
-
-
-def _add(tally: _Tally, sample: Sample, row: ExecutionRow | None, runtimes: Mapping[tuple[str, str], float]) -> None:
-    tally.samples += 1
-    if sample.finish_reason is FinishReason.LENGTH:
-        tally.truncated += 1
-    elif sample.completion_tokens is not None:
-        tally.model_tokens.append(sample.completion_tokens)
-    if row is None:
-        tally.unjudged += 1
-    elif row.verdict == INTERNAL:
-        tally.internal += 1
-    else:
-        tally.verdicts[row.verdict] += 1
-        tally.weak += row.integrity == "weak"
-        runtime = runtimes.get((sample.task_id, row.solution_id))
-        if row.verdict == PASSED and runtime is not None:
-            tally.runtimes.append(runtime)
-
-
-def _pass_values(tallies: Mapping[str, _Tally], k: int) -> dict[str, float]:
+def _pass_values(tallies: Mapping[str, Tally], k: int) -> dict[str, float]:
     """pass@k by task_id, for the problems with at least k judged samples."""
     values = ((task_id, pass_at_k(tally.judged, tally.passed, k)) for task_id, tally in tallies.items())
     return {task_id: value for task_id, value in values if value is not None}
@@ -266,7 +211,9 @@ def _too_few(k: int) -> str:
     return f"no problem has {k} judged {'sample' if k == 1 else 'samples'}"
 
 
-def _model_result(name: str, tallies: Mapping[str, _Tally], ks: Sequence[int], seed: int) -> ModelResult:
+def _model_result(
+    name: str, tallies: Mapping[str, Tally], ks: Sequence[int], seed: int, efficiency: Efficiency
+) -> ModelResult:
     verdicts: Counter[str] = Counter()
     for tally in tallies.values():
         verdicts.update(tally.verdicts)
@@ -296,11 +243,15 @@ def _model_result(name: str, tallies: Mapping[str, _Tally], ks: Sequence[int], s
         characters=length({t: [c.characters for c in tally.lengths] for t, tally in tallies.items()}, no_code),
         tokens=length({t: [c.tokens for c in tally.lengths] for t, tally in tallies.items()}, no_code),
         model_tokens=length({t: tally.model_tokens for t, tally in tallies.items()}, "no token counts were recorded"),
+        efficiency=efficiency.of_model(name),
+        held_out=efficiency.held_out_of(name),
     )
 
 
-def _compare(board: _Board, base: str, model: str, ks: Sequence[int], seed: int) -> ModelComparison:
-    old, new = board[base], board[model]
+def _compare(
+    board: Board, base: str, model: str, ks: Sequence[int], seed: int, efficiency: Efficiency
+) -> ModelComparison:
+    old, new = board.models[base], board.models[model]
     shared = sorted(task_id for task_id in old.keys() & new.keys() if old[task_id].judged and new[task_id].judged)
     solved = [task_id for task_id in shared if old[task_id].passed and new[task_id].passed]
     logs = log_ratios({t: old[t].runtime_ns for t in solved}, {t: new[t].runtime_ns for t in solved})
@@ -339,10 +290,12 @@ def _compare(board: _Board, base: str, model: str, ks: Sequence[int], seed: int)
         ),
         gained=sum(new[t].passed > 0 and not old[t].passed for t in shared),
         lost=sum(old[t].passed > 0 and not new[t].passed for t in shared),
+        efficiency=efficiency.difference(base, model),
+        held_out=efficiency.held_out_difference(base, model),
     )
 
 
-def _mean_characters(tallies: Mapping[str, _Tally]) -> dict[str, float | None]:
+def _mean_characters(tallies: Mapping[str, Tally]) -> dict[str, float | None]:
     return {
         task_id: math.fsum(size.characters for size in tally.lengths) / len(tally.lengths) if tally.lengths else None
         for task_id, tally in tallies.items()
@@ -354,8 +307,8 @@ def _with_holm(comparisons: Sequence[ModelComparison]) -> list[ModelComparison]:
     return [replace(c, speedup=replace(c.speedup, p_holm=adjusted[c.model])) for c in comparisons]
 
 
-def _problem_result(task_id: str, board: _Board, models: Sequence[str]) -> ProblemResult:
-    tallies = {model: board[model].get(task_id, _Tally()) for model in models}
+def _problem_result(task_id: str, board: Board, models: Sequence[str]) -> ProblemResult:
+    tallies = {model: board.models[model].get(task_id, Tally()) for model in models}
     base = tallies[models[0]].runtime_ns
     logs = {model: log_ratios({task_id: base}, {task_id: tallies[model].runtime_ns}) for model in models[1:]}
     return ProblemResult(
@@ -365,7 +318,18 @@ def _problem_result(task_id: str, board: _Board, models: Sequence[str]) -> Probl
     )
 
 
-def _quality(labels: Sequence[ProblemLabels], blocks: tuple[int, int] | None) -> LabelQuality:
+def _aa(tallies: Mapping[str, Tally], seed: int) -> AaCheck:
+    logs = aa_log_ratios({task_id: tally.times for task_id, tally in tallies.items()})
+    missing = "no problem has run times of even and of odd samples"
+    figure = geometric_mean_figure(logs, Better.NEITHER, seed=seed, missing=missing)
+    if figure.low is None or figure.high is None:
+        return AaCheck(figure, None)
+    return AaCheck(figure, figure.low <= 1.0 <= figure.high)
+
+
+def _quality(
+    labels: Sequence[ProblemLabels], blocks: tuple[int, int] | None, board: Board, base: str, seed: int
+) -> LabelQuality:
     decisions = Counter(str(comparison.decision) for known in labels for comparison in known.comparisons)
     undecided = decisions[str(Decision.UNDECIDED)]
     solutions = [label for known in labels for label in known.labels]
@@ -373,6 +337,9 @@ def _quality(labels: Sequence[ProblemLabels], blocks: tuple[int, int] | None) ->
     histogram = Counter(sum(width > edge for edge in WIDTH_EDGES) for width in widths)
     reason = "" if widths else "no solution was measured"
     contaminated, total = blocks or (0, 0)
+    tallies = [tally for own in board.models.values() for tally in own.values()]
+    internal, judged = sum(tally.internal for tally in tallies), sum(tally.judged for tally in tallies)
+    weak = sum(tally.weak for tally in tallies)
     return LabelQuality(
         problems=len(labels),
         solutions=len(solutions),
@@ -384,4 +351,7 @@ def _quality(labels: Sequence[ProblemLabels], blocks: tuple[int, int] | None) ->
         width_histogram=[histogram[bin_] for bin_ in range(len(WIDTH_EDGES) + 1)],
         flags=dict(sorted(Counter(flag for label in solutions for flag in label.flags).items())),
         contaminated=share_figure(contaminated, total, "blocks", Better.DOWN, missing="blocks were not counted"),
+        aa=_aa(board.models[base], seed),
+        internal=share_figure(internal, internal + judged, "samples", Better.DOWN, missing="no samples were run"),
+        weak_integrity=share_figure(weak, judged, "samples", Better.DOWN, missing="no judged samples"),
     )

@@ -15,16 +15,19 @@ from harness.annotation.executing import latest_executions
 from harness.annotation.settings import AnnotationSettings
 from harness.annotation.stage import EXECUTIONS, MEASUREMENTS, SAMPLES, annotate, read_labels
 from harness.errors import UserError
+from harness.evaluation.compare import supported_ks
+from harness.evaluation.folders import record_problems
+from harness.evaluation.held_out import held_out_rows, judge_held_out
 from harness.evaluation.results import Results, evaluate
 from harness.progress import Reporter
 from harness.records import MeasurementBlock, Problem, Sample
-from harness.report.context import ReportContext, pick_examples
+from harness.report.context import ReportContext, growth_curves, pick_examples
 from harness.report.render import render
 from harness.sampling.settings import SamplingSettings
 from harness.sampling.stage import sample
 from harness.store import Manifest, read_rows
-
-DEFAULT_KS = (1, 5, 10)
+from harness.stress.records import StressResult
+from harness.stress.stage import STRESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ def evaluate_models(
     """Sample, annotate and compare; writes samples … report.html to `folder`. Resumes like the stages it is made of."""
     if not models:
         raise UserError("no model to evaluate", where=str(folder), fix="give --model_path")
+    record_problems(folder, problems, request.data, request.split, overwrite=overwrite)
     for model in models:
         sample(
             problems,
@@ -93,6 +97,7 @@ def evaluate_models(
         cores=cores,
         overwrite=overwrite,
     )
+    judge_held_out(problems, folder, settings=annotation, reporter=reporter, cores=cores, overwrite=overwrite)
     return report(problems, [model.name for model in models], folder, annotation=annotation, request=request)
 
 
@@ -117,12 +122,14 @@ def report(
         executions,
         labels,
         models,
-        ks=_ks(samples, models),
+        ks=supported_ks(samples, models),
         seed=annotation.seed,
         blocks=(sum(block.contaminated for block in blocks), len(blocks)),
+        held_out=held_out_rows(problems, folder),
+        limit_ns=1e9 * annotation.limits.cpu_seconds,
     )
     manifest = Manifest(folder)
-    facts = {name: manifest.stage(name) for name in ("sample", "annotate")}
+    facts = {name: manifest.stage(name) for name in (*(f"sample:{model}" for model in models), "annotate")}
     context = ReportContext(
         title=request.title,
         data=request.data,
@@ -130,18 +137,8 @@ def report(
         facts=facts | {"settings": asdict(annotation)},
         host=request.host or {},
         examples=pick_examples(problems, samples, executions, labels, models),
+        growth=growth_curves(read_rows(folder / STRESS, StressResult)),
         command=request.command,
     )
     render(results, context, folder)
     return results
-
-
-def _ks(samples: Sequence[Sample], models: Sequence[str]) -> tuple[int, ...]:
-    """The values of k that every model has enough samples for."""
-    counts: dict[tuple[str, str], int] = {}
-    for sample_ in samples:
-        if sample_.model in models:
-            key = (sample_.model, sample_.task_id)
-            counts[key] = counts.get(key, 0) + 1
-    fewest = min(counts.values(), default=1)
-    return tuple(k for k in DEFAULT_KS if k <= fewest)

@@ -13,6 +13,7 @@ from harness.errors import DataError
 from harness.records import Problem
 
 COLUMNS = ("task_id", "prompt", "test", "entry_point")
+HELD_OUT = "held_out"  # may be missing or null
 DEFAULT_SPLIT = "test"  # of rows that name none: data of one split is mostly there to be evaluated on
 FIX = "each row needs the columns task_id, prompt, test (defines check(candidate)) and entry_point"
 
@@ -27,10 +28,11 @@ class RawRow:
 
 
 def to_problem(row: RawRow, source: str) -> Problem:
-    """The row as a Problem, its prompt and test unchanged (line ends included). Other columns are ignored.
+    """The row as a Problem, its prompt and tests unchanged (line ends included). `held_out` is a column that may be
+    missing; others are ignored.
 
     Raises DataError for a missing column, a wrong type, empty or unencodable text, an `entry_point` that is not an
-    identifier, and a `test` that does not define `check` taking one argument.
+    identifier, and a `test` or `held_out` that does not define `check` taking one argument.
     """
     missing = [column for column in COLUMNS if column not in row.values]
     if missing:
@@ -40,10 +42,12 @@ def to_problem(row: RawRow, source: str) -> Problem:
     entry_point = function_name(written, prompt)
     if not entry_point.isidentifier() or keyword.iskeyword(entry_point):
         raise _bad(row, "entry_point", f"{entry_point!r} is not the name of a function")
-    fault = check_fault(test)
-    if fault:
-        raise _bad(row, "test", fault)
-    return Problem(task_id, prompt, test, entry_point, row.split, source)
+    held_out = _text(row, HELD_OUT) if row.values.get(HELD_OUT) is not None else None
+    for column, source_text in (("test", test), (HELD_OUT, held_out)):
+        fault = check_fault(source_text) if source_text is not None else ""
+        if fault:
+            raise _bad(row, column, fault)
+    return Problem(task_id, prompt, test, entry_point, row.split, source, held_out)
 
 
 def function_name(written: str, prompt: str) -> str:

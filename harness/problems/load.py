@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import DataError, UserError
@@ -13,9 +13,16 @@ from harness.problems.checks import RawRow, refuse_duplicates, to_problem
 from harness.problems.files import jsonl_rows, saved_splits
 from harness.problems.hub import hub_splits
 from harness.problems.mbpp import mbpp_splits
+from harness.problems.plus import human_eval_plus_splits, mbpp_plus_splits
 from harness.records import Problem
 
-BUILTIN = ("starter", "human_eval", "mbpp")
+BUILTIN: Mapping[str, Callable[[], Mapping[str, Sequence[RawRow]]]] = {
+    "starter": lambda: {split: starter_set.starter_rows(split) for split in starter_set.SPLITS},
+    "human_eval": lambda: {split: human_eval.human_eval_rows() for split in human_eval.SPLITS},
+    "mbpp": mbpp_splits,
+    "human_eval_plus": human_eval_plus_splits,
+    "mbpp_plus": mbpp_plus_splits,
+}
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 DATA_SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".ndjson", ".ndjson.gz")
 
@@ -41,12 +48,8 @@ def load_problems(data_path: str, splits: Sequence[str]) -> list[Problem]:
 
 
 def _splits(data_path: str) -> Mapping[str, Sequence[RawRow]]:
-    if data_path == "starter":
-        return {split: starter_set.starter_rows(split) for split in starter_set.SPLITS}
-    if data_path == "human_eval":
-        return {split: human_eval.human_eval_rows() for split in human_eval.SPLITS}
-    if data_path == "mbpp":
-        return mbpp_splits()
+    if data_path in BUILTIN:
+        return BUILTIN[data_path]()
     path = Path(data_path).expanduser()
     if data_path and path.is_dir():
         return saved_splits(path)

@@ -1,85 +1,31 @@
-"""The report's charts as inline SVG. Drawn by matplotlib, coloured by the page.
-
-Every colour is drawn as a stand-in that `_tidy` replaces with a CSS variable, so one drawing follows the page's light,
-dark and print colours. Text stays text in the page's own font. Output depends on the results alone (`svg.hashsalt`).
-"""
+"""The report's charts. Each takes results or plain data and returns an <svg> element, or "" where there is nothing."""
 
 from __future__ import annotations
 
-import io
 import math
-import re
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from itertools import groupby
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from harness.evaluation.results import WIDTH_EDGES, Results
-from harness.report import words
+from harness.metrics.figure import Figure
+from harness.report import view, words
+from harness.report.context import GrowthCurve
+from harness.report.drawing import COLOUR, MODEL_COLOURS, WIDTH, canvas_of, finished, quiet, short, style
+from harness.report.tables import VERDICT_GROUPS
 
-# Verdicts as a reader thinks of them; the exact words are in the page's table.
-VERDICT_GROUPS = (
-    ("Passed", "v-passed", ("PASSED",)),
-    ("Wrong answer", "v-wrong", ("WRONG",)),
-    ("Raised an error", "v-error", ("ERROR",)),
-    ("Does not compile", "v-syntax", ("SYNTAX",)),
-    ("Over a limit", "v-limit", ("TIMEOUT_CPU", "TIMEOUT_WALL", "MEMORY", "OUTPUT")),
-    ("Broke off or broke the rules", "v-broke", ("EARLY_EXIT", "SIGNAL", "VIOLATION")),
-)
 DECISION_GROUPS = (
     ("Order decided", "v-passed", "quick"),
     ("Same", "v-same", "same"),
     ("Undecided", "v-error", "undecided"),
 )
-MODEL_COLOURS = 6
-
-_NAMES = (
-    "ink", "muted", "line", "panel", "good", "bad", *(f"m{i}" for i in range(MODEL_COLOURS)),
-    *(name for _, name, _ in VERDICT_GROUPS), "v-same",
-)  # fmt: skip
-_STAND_IN = {name: f"#0a{number:02x}0b" for number, name in enumerate(_NAMES)}
-_RC: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "code-optimise",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: layout does not depend on the machine's fonts
-    "font.size": 9.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": _STAND_IN["line"],
-    "axes.labelcolor": _STAND_IN["muted"],
-    "xtick.color": _STAND_IN["line"],
-    "ytick.color": _STAND_IN["line"],
-    "xtick.labelcolor": _STAND_IN["muted"],
-    "ytick.labelcolor": _STAND_IN["ink"],
-    "text.color": _STAND_IN["ink"],
-}
-_WIDTH = 4.3  # inches: small, so that text is large enough where a phone shows the chart at full width
+GROWTH_PANELS = 4  # problems whose growth is drawn
 _RATIO_TICKS = (
-    0.01,
-    0.02,
-    0.05,
-    0.1,
-    0.2,
-    0.33,
-    0.5,
-    0.67,
-    0.8,
-    1.0,
-    1.25,
-    1.5,
-    2.0,
-    3.0,
-    5.0,
-    10.0,
-    20.0,
-    50.0,
-    100.0,
-)
+    0.01, 0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0,
+)  # fmt: skip
 
 
 def model_colour(position: int) -> str:
@@ -92,12 +38,12 @@ def pass_at_k(results: Results) -> str:
     ks = [k for k in results.ks if any(m.pass_at_k[str(k)].value is not None for m in results.models)]
     if not ks:
         return ""
-    with mpl.rc_context(_RC):
-        canvas, axes = _canvas(2.7)
+    with style():
+        canvas, axes = canvas_of(2.7)
         count = len(results.models)
         for position, model in enumerate(results.models):
             shift = (position - (count - 1) / 2) * min(0.11, 0.5 / count)
-            colour = _STAND_IN[model_colour(position)]
+            colour = COLOUR[model_colour(position)]
             shown = [(place + shift, model.pass_at_k[str(k)]) for place, k in enumerate(ks)]
             known = [(x, f.value, f.low, f.high) for x, f in shown if f.value is not None]
             axes.plot([x for x, *_ in known], [y for _, y, *_ in known], color=colour, linewidth=0.9, alpha=0.45)
@@ -116,95 +62,126 @@ def pass_at_k(results: Results) -> str:
         axes.set_xlim(-0.45, len(ks) - 0.55)
         axes.set_ylim(0, 1)
         axes.xaxis.set_major_locator(FixedLocator(list(range(len(ks)))))
-        axes.set_xticklabels([f"pass@{k}" for k in ks], color=_STAND_IN["ink"])
+        axes.set_xticklabels([f"pass@{k}" for k in ks], color=COLOUR["ink"])
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
-        axes.tick_params(axis="y", labelcolor=_STAND_IN["muted"])
-        _quiet(axes, grid="y")
-        return _svg(canvas, "passk", "pass at k per model with 95% intervals; the numbers are in the table of results")
+        axes.tick_params(axis="y", labelcolor=COLOUR["muted"])
+        quiet(axes, grid="y")
+        return finished(canvas, "passk", "pass at k per model with 95% intervals; the numbers are in the results table")
 
 
 def speedups(results: Results) -> str:
-    """Per comparison a dot for each matched problem on a logarithmic axis, and the geometric mean with its interval."""
-    rows = [
-        (
-            position,
-            comparison,
-            sorted(r for p in results.problems if (r := p.speedup.get(comparison.model)) is not None),
-        )
-        for position, model in enumerate(results.models)
-        for comparison in results.comparisons
-        if comparison.model == model.name
-    ]
-    rows = [row for row in rows if row[2]]
+    """Per comparison a bar for each problem that both solve, sorted, on a logarithmic axis; regressions hang down."""
+    rows = []
+    for comparison in results.comparisons:
+        ratios = sorted(r for p in results.problems if (r := p.speedup.get(comparison.model)) is not None)
+        if ratios:
+            rows.append((comparison.model, ratios, comparison.speedup.figure))
     if not rows:
         return ""
-    with mpl.rc_context(_RC):
-        canvas, axes = _canvas(0.75 + 0.95 * len(rows))
-        low = min(0.8, *(ratios[0] for _, _, ratios in rows)) / 1.08
-        high = max(1.25, *(ratios[-1] for _, _, ratios in rows)) * 1.08
-        axes.set_xscale("log")
-        axes.set_xlim(low, high)
-        axes.axvspan(low, 1.0, color=_STAND_IN["bad"], alpha=0.07, linewidth=0)
-        axes.axvline(1.0, color=_STAND_IN["muted"], linewidth=1.0)
-        for row, (_, comparison, ratios) in enumerate(rows):
-            heights = stacked(ratios, low, high)
-            for name, wanted in (("bad", -1), ("muted", 0), ("good", 1)):
-                dots = [(x, row + y) for x, y in zip(ratios, heights, strict=True) if _side(x) == wanted]
-                axes.plot(
-                    [x for x, _ in dots], [y for _, y in dots], "o", color=_STAND_IN[name], alpha=0.6, markersize=3.6,
-                    markeredgewidth=0,
-                )  # fmt: skip
-            figure = comparison.speedup.figure
-            assert figure.value is not None
-            if figure.low is not None and figure.high is not None:
-                axes.plot([figure.low, figure.high], [row + 0.43] * 2, color=_STAND_IN["ink"], linewidth=2.0)
-            axes.plot([figure.value], [row + 0.43], "D", color=_STAND_IN["ink"], markersize=4.6)
-        axes.set_ylim(len(rows) - 0.4, -0.5)  # first comparison on top
-        axes.yaxis.set_major_locator(FixedLocator(list(range(len(rows)))))
-        axes.set_yticklabels([_short(comparison.model) for _, comparison, _ in rows])
-        axes.xaxis.set_major_locator(FixedLocator(_ratio_ticks(low, high)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}{words.TIMES}"))
-        axes.set_xlabel(f"\u2190 slower  \u00b7  faster than {_short(results.base)} \u2192")
-        _quiet(axes, grid="x")
-        axes.spines["left"].set_visible(False)
-        return _svg(
-            canvas, "speed", "speed-up per problem that both models solve, with geometric mean and 95% interval"
-        )
+    with style():
+        canvas = Canvas(figsize=(WIDTH, 0.35 + 1.55 * len(rows)), layout="constrained")
+        panels = canvas.subplots(len(rows), 1, sharey=True, squeeze=False)[:, 0]
+        low = min(0.8, *(ratios[0] for _, ratios, _ in rows)) / 1.05
+        high = max(1.25, *(ratios[-1] for _, ratios, _ in rows)) * 1.05
+        for axes, (model, ratios, figure) in zip(panels, rows, strict=True):
+            _sorted_bars(axes, ratios, figure)
+            axes.set_ylim(low, high)
+            axes.yaxis.set_major_locator(FixedLocator(_ratio_ticks(low, high)))
+            axes.yaxis.set_minor_locator(NullLocator())
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}{words.TIMES}"))
+            axes.set_title(f"{short(model, 40)} over {short(results.base, 40)}", fontsize=9, loc="left")
+        panels[-1].set_xlabel("problems, sorted")
+        alt = "speed-up of each problem that both models solve, sorted; the numbers are in the table of all problems"
+        return finished(canvas, "speed", alt)
 
 
-def _side(ratio: float) -> int:
-    """-1 slower, 0 the same (often the very same program), 1 faster."""
-    return 0 if math.isclose(ratio, 1.0, rel_tol=1e-9) else 1 if ratio > 1.0 else -1
+def _sorted_bars(axes: Axes, ratios: Sequence[float], figure: Figure) -> None:
+    """Bars from 1 up or down, and the geometric mean with its interval across them."""
+    axes.set_yscale("log")
+    for tone, colour in (("worse", "bad"), ("", "muted"), ("better", "good")):
+        places = [place for place, ratio in enumerate(ratios) if view.ratio_cell(ratio).tone == tone]
+        heights = [ratios[place] - 1.0 for place in places]
+        axes.bar(places, heights, width=0.86, bottom=1.0, color=COLOUR[colour], linewidth=0)
+    if figure.low is not None and figure.high is not None:
+        axes.axhspan(figure.low, figure.high, color=COLOUR["ink"], alpha=0.12, linewidth=0)
+    if figure.value is not None:
+        axes.axhline(figure.value, color=COLOUR["ink"], linewidth=1.0, dashes=(4, 2))
+    axes.axhline(1.0, color=COLOUR["muted"], linewidth=0.8)
+    axes.set_xlim(-0.7, max(len(ratios), 8) - 0.3)  # a few bars keep their width
+    axes.xaxis.set_major_locator(NullLocator())
+    axes.tick_params(axis="y", labelcolor=COLOUR["muted"])
+    quiet(axes, grid="y")
+    axes.spines["bottom"].set_visible(False)
 
 
-def stacked(ratios: Sequence[float], low: float, high: float, *, bins: int = 64) -> list[float]:
-    """Offsets from the row's middle for dots that share a place on the axis (sorted input), within 0.3 up and down."""
-    span = math.log(high / low)
-    places = [int(bins * math.log(ratio / low) / span) for ratio in ratios]
-    sizes = Counter(places)
-    step = min(0.075, 0.6 / max(1, *sizes.values()))
-    seen: Counter[int] = Counter()
-    offsets = []
-    for place in places:
-        offsets.append((seen[place] - (sizes[place] - 1) / 2) * step)
-        seen[place] += 1
-    return offsets
+def growth(curves: Sequence[GrowthCurve]) -> str:
+    """Run time over input size, a panel a problem: of its solutions the one that grows least, most, and those between.
+
+    Both axes are logarithmic, so that a straight line is a power of the size and its slope the exponent. Problems whose
+    exponents differ most come first; those without two curves tell nothing and are left out.
+    """
+    chosen = _most_different(curves)
+    if not chosen:
+        return ""
+    with style():
+        rows, columns = (len(chosen) + 1) // 2, min(2, len(chosen))
+        canvas = Canvas(figsize=(WIDTH, 0.3 + 1.75 * rows), layout="constrained")
+        panels = canvas.subplots(rows, columns, squeeze=False).ravel()
+        for axes, problem in zip(panels, chosen, strict=False):
+            _growth_panel(axes, problem)
+        for axes in panels[len(chosen) :]:
+            axes.set_visible(False)
+        canvas.supxlabel("size of the input", fontsize=9, color=COLOUR["muted"])
+        return finished(canvas, "growth", "run time over input size for solutions of the same problem")
+
+
+def _growth_panel(axes: Axes, problem: Sequence[GrowthCurve]) -> None:
+    """One problem's curves, in order of growth; the first and the last stand out and tell their exponents."""
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    for curve in problem[1:-1]:
+        axes.plot(curve.sizes, curve.times_ns, color=COLOUR["muted"], linewidth=0.8, alpha=0.5)
+    for curve, colour, mark in ((problem[0], "good", "o"), (problem[-1], "bad", "s")):
+        axes.plot(curve.sizes, curve.times_ns, color=COLOUR[colour], marker=mark, markersize=3, linewidth=1.5)
+        axes.annotate(
+            f"n^{curve.exponent:.1f}", (curve.sizes[-1], curve.times_ns[-1]), (4, 0), textcoords="offset points",
+            va="center", fontsize=8, color=COLOUR[colour], annotation_clip=False,
+        )  # fmt: skip
+    axes.margins(x=0.12)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: words.duration(value).replace(".00", "")))
+    axes.tick_params(labelsize=7.5, labelcolor=COLOUR["muted"])
+    axes.set_title(short(problem[0].task_id, 24), fontsize=8.5, loc="left")
+    quiet(axes, grid="y")
+
+
+def _most_different(curves: Sequence[GrowthCurve]) -> list[list[GrowthCurve]]:
+    """The problems to draw, each with its curves in order of growth."""
+    drawable = [curve for curve in curves if len(curve.sizes) >= 2 and curve.exponent is not None]
+    problems = []
+    for _, group in groupby(sorted(drawable, key=lambda c: (c.task_id, c.exponent, c.name)), key=lambda c: c.task_id):
+        ordered = list(group)
+        if len(ordered) >= 2:
+            problems.append(ordered)
+    problems.sort(key=lambda p: ((p[0].exponent or 0.0) - (p[-1].exponent or 0.0), p[0].task_id))
+    return problems[:GROWTH_PANELS]
 
 
 def verdicts(results: Results) -> str:
     """What became of the judged samples: one bar per model, adding up to 100%."""
     bars = [
-        (_short(m.name), [sum(m.verdicts.get(v, 0) for v in group) for _, _, group in VERDICT_GROUPS])
+        (short(m.name), [sum(m.verdicts.get(v, 0) for v in group) for _, _, group in VERDICT_GROUPS])
         for m in results.models
         if m.judged
     ]
     if not bars:
         return ""
-    with mpl.rc_context(_RC):
-        canvas, axes = _canvas(0.55 + 0.42 * len(bars))
+    with style():
+        canvas, axes = canvas_of(0.55 + 0.42 * len(bars))
         _bars(axes, bars, [name for _, name, _ in VERDICT_GROUPS])
-        return _svg(canvas, "verdicts", "share of samples by verdict per model; the counts are in the table below")
+        return finished(canvas, "verdicts", "share of samples by verdict per model; the counts are in the table below")
 
 
 def label_quality(results: Results) -> str:
@@ -212,15 +189,15 @@ def label_quality(results: Results) -> str:
     quality = results.quality
     if not quality.solutions:
         return ""
-    with mpl.rc_context(_RC):
-        canvas = Canvas(figsize=(_WIDTH, 2.75), layout="constrained")
+    with style():
+        canvas = Canvas(figsize=(WIDTH, 2.75), layout="constrained")
         pairs, widths = canvas.subplots(2, 1, gridspec_kw={"height_ratios": [1, 3.1]})
         _bars(pairs, [("Pairs", [quality.decisions.get(key, 0) for _, _, key in DECISION_GROUPS])],
               [name for _, name, _ in DECISION_GROUPS])  # fmt: skip
         total = sum(quality.width_histogram)
         shares = [number / total if total else 0.0 for number in quality.width_histogram]
         places = list(range(len(shares)))
-        widths.bar(places, shares, width=0.82, color=_STAND_IN["muted"], alpha=0.75)
+        widths.bar(places, shares, width=0.82, color=COLOUR["muted"], alpha=0.75)
         for place, share in zip(places, shares, strict=True):
             widths.text(place, share + 0.015, f"{100 * share:.0f}%", ha="center", va="bottom", fontsize=8.5)
         edges = [f"{100 * edge:g}" for edge in WIDTH_EDGES]
@@ -230,9 +207,9 @@ def label_quality(results: Results) -> str:
         widths.set_ylim(0, max(shares) * 1.2 + 0.01)
         widths.yaxis.set_major_locator(NullLocator())
         widths.set_xlabel("width of a label's 99% interval, as a share of its run time")
-        _quiet(widths, grid="")
+        quiet(widths, grid="")
         widths.spines["left"].set_visible(False)
-        return _svg(canvas, "quality", "share of pairs decided, and widths of run time intervals")
+        return finished(canvas, "quality", "share of pairs decided, and widths of run time intervals")
 
 
 def _bars(axes: Axes, bars: Sequence[tuple[str, Sequence[int]]], colours: Sequence[str]) -> None:
@@ -241,10 +218,10 @@ def _bars(axes: Axes, bars: Sequence[tuple[str, Sequence[int]]], colours: Sequen
         total, left = sum(counts), 0.0
         for number, colour in zip(counts, colours, strict=True):
             share = number / total if total else 0.0
-            axes.barh(row, share, left=left, height=0.66, color=_STAND_IN[colour], edgecolor=_STAND_IN["panel"],
+            axes.barh(row, share, left=left, height=0.66, color=COLOUR[colour], edgecolor=COLOUR["panel"],
                       linewidth=0.8)  # fmt: skip
             if share >= 0.06:
-                axes.text(left + share / 2, row, f"{100 * share:.0f}%", color=_STAND_IN["panel"], ha="center",
+                axes.text(left + share / 2, row, f"{100 * share:.0f}%", color=COLOUR["panel"], ha="center",
                           va="center_baseline", fontsize=8.5)  # fmt: skip
             left += share
     axes.set_xlim(0, 1)
@@ -252,22 +229,9 @@ def _bars(axes: Axes, bars: Sequence[tuple[str, Sequence[int]]], colours: Sequen
     axes.yaxis.set_major_locator(FixedLocator(list(range(len(bars)))))
     axes.set_yticklabels([name for name, _ in bars])
     axes.xaxis.set_major_locator(NullLocator())
-    _quiet(axes, grid="")
+    quiet(axes, grid="")
     for spine in axes.spines.values():
         spine.set_visible(False)
-
-
-def _canvas(height: float) -> tuple[Canvas, Axes]:
-    canvas = Canvas(figsize=(_WIDTH, height), layout="constrained")
-    return canvas, canvas.subplots()
-
-
-def _quiet(axes: Axes, *, grid: Literal["x", "y", ""]) -> None:
-    axes.tick_params(length=0)
-    axes.set_axisbelow(True)
-    if grid:
-        axes.grid(axis=grid, color=_STAND_IN["line"], linewidth=0.6)
-        axes.spines["left" if grid == "y" else "bottom"].set_visible(False)
 
 
 def _ratio_ticks(low: float, high: float) -> list[float]:
@@ -282,35 +246,3 @@ def _ratio_ticks(low: float, high: float) -> list[float]:
                 kept.append(tick)
                 last = tick
     return sorted(kept)
-
-
-def _short(name: str, limit: int = 18) -> str:
-    """A model's name that fits beside a chart. Dollar signs would start a formula in matplotlib."""
-    return (name if len(name) <= limit else name[: limit - 1] + "\u2026").replace("$", r"\$")
-
-
-def _svg(canvas: Canvas, name: str, alt: str) -> str:
-    buffer = io.StringIO()
-    canvas.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None,
-                                                                    "Type": None})  # fmt: skip
-    return _tidy(buffer.getvalue(), name, alt)
-
-
-def _tidy(svg: str, name: str, alt: str) -> str:
-    """Only the <svg> element: no namespaces or other addresses, ids of its own, CSS variables for colours."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
-    view = re.search(r'viewBox="([^"]+)"', svg)
-    assert view is not None
-    svg = re.sub(r"<svg[^>]*>", f'<svg viewBox="{view.group(1)}" role="img" aria-label="{alt}">', svg, count=1)
-    svg = svg.replace("xlink:href=", "href=")
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'href="#', f'href="#{name}-', svg)
-    svg = svg.replace("url(#", f"url(#{name}-")
-    svg = re.sub(r"<style.*?</style>\s*", "", svg, flags=re.DOTALL)  # it would style the whole page
-    svg = re.sub(r"<g id=\"[^\"]*\"", "<g", svg)  # nothing refers to groups
-    svg = re.sub(r" font-family: [^;\"]*;", "", svg)
-    for variable, colour in _STAND_IN.items():
-        svg = svg.replace(colour, f"var(--{variable})")
-    return svg.strip()

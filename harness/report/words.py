@@ -48,11 +48,40 @@ def duration(nanoseconds: float) -> str:
     raise AssertionError("the last unit always fits")
 
 
+def signed_duration(nanoseconds: float) -> str:
+    """A difference of times with its sign: 1234.5 -> +1.23 µs."""
+    return ("" if nanoseconds == 0 else MINUS if nanoseconds < 0 else "+") + duration(abs(nanoseconds))
+
+
+def share(value: float) -> str:
+    """A score between 0 and 1, as the papers write it: 0.4544 -> 0.454."""
+    return f"{value:.3f}"
+
+
+def size(count: float) -> str:
+    """Bytes of memory: 11000000 -> 10.5 MiB."""
+    return f"{count / 2**20:.1f} MiB"
+
+
 def probability(p: float | None) -> str:
     """p = 0.031; p < 0.001."""
     if p is None:
         return f"p {DASH}"
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def visible(text: str) -> str:
+    """Text that shows as it is: control, bidirectional and other unseen characters become a replacement character.
+
+    Names and code come from models: a right-to-left override would let one read as another, an escape code would work
+    the terminal.
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+
+
+def one_line(text: str) -> str:
+    """`visible`, without line breaks: for a cell of a table."""
+    return " ".join(visible(text).split())
 
 
 def some(number: int, thing: str) -> str:

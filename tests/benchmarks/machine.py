@@ -10,17 +10,20 @@ from typing import Any
 import docker
 
 
-def machine_facts(client: docker.DockerClient) -> dict[str, Any]:
-    version = client.version()
+def host_facts() -> dict[str, Any]:
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "engine": version.get("Version", ""),
-        "cgroup": client.info().get("CgroupVersion", ""),
         "load_at_end": os.getloadavg()[0],
     }
+
+
+def machine_facts(client: docker.DockerClient) -> dict[str, Any]:
+    """The host, and the engine on it."""
+    engine = {"engine": client.version().get("Version", ""), "cgroup": client.info().get("CgroupVersion", "")}
+    return host_facts() | engine
 
 
 def _cpu_model() -> str:

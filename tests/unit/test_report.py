@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
+import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from fabricate_results import fabricate
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from harness.evaluation.results import Results, evaluate, from_json
-from harness.report import Example, ReportContext, charts, console_table, pick_examples, render, view, words
-from harness.report.render import flatten, html, markdown
+from harness.report import (
+    Example,
+    GrowthCurve,
+    ReportContext,
+    charts,
+    code,
+    console_regressions,
+    console_table,
+    pick_examples,
+    render,
+    tables,
+    view,
+    words,
+)
+from harness.report.render import flatten, html, latex, markdown
+from harness.report.writers import latex_text, markdown_table
 
-HOSTILE = "</script><img src=x onerror=alert(1)> ``` {{ 7 * 7 }} ]]> --> </style></pre>\x1b[31m\n    return 1"
+HOSTILE = (
+    "</script><img src=x onerror=alert(1)> ``` {{ 7 * 7 }} ]]> --> </style></pre>\x1b[31m\n    return 1"
+    " \\input{/etc/passwd} $x^2_i$ #1 & 50% ~ \u202egnp.exe\u2066 \ud800 |a| [b](javascript:alert(2))"
+)
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 DATA = fabricate()
 RESULTS = evaluate(DATA.problems, DATA.samples, DATA.executions, DATA.labels, DATA.models, blocks=(3, 420))
 
@@ -71,24 +95,28 @@ def page() -> str:
     return html(RESULTS, _context())
 
 
-def test_render_writes_three_files_that_are_the_same_every_time(tmp_path: Path) -> None:
+def test_render_writes_files_that_are_the_same_every_time(tmp_path: Path) -> None:
     first = render(RESULTS, _context(), tmp_path / "a")
     second = render(RESULTS, _context(), tmp_path / "b")
-    for name in ("results_json", "report_md", "report_html"):
+    for name in ("results_json", "report_md", "report_html", "report_tex"):
         assert getattr(first, name).read_bytes() == getattr(second, name).read_bytes()
     assert from_json(first.results_json.read_text()) == RESULTS
-    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["report.html", "report.md", "results.json"]
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == [
+        "report.html", "report.md", "report.tex", "results.json",
+    ]  # fmt: skip
 
 
 def test_the_page_needs_nothing_from_outside(page: str) -> None:
-    assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)|xmlns|xlink|<script|<link", page)
+    assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)|xmlns|xlink|<link", page)
     parsed = _Page(page)
     for tag, attributes in parsed.tags:
         assert "src" not in attributes
         assert (attributes.get("href") or "#").startswith("#"), tag
-    assert ("meta", "default-src 'none'; style-src 'unsafe-inline'") in [
-        (tag, attributes.get("content")) for tag, attributes in parsed.tags
-    ]
+    policies = [a["content"] for _, a in parsed.tags if a.get("http-equiv") == "Content-Security-Policy"]
+    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    wanted = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+    assert policies == [f"{wanted}base-uri 'none'; form-action 'none'"]
 
 
 def test_ids_are_unique_and_references_lead_somewhere(page: str) -> None:
@@ -119,16 +147,52 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     parsed = _Page(text)
     names = {tag for tag, _ in parsed.tags}
     assert "img" not in names
-    assert "script" not in names
+    assert [tag for tag, _ in parsed.tags].count("script") == 1
     assert not any(key.startswith("on") for _, attributes in parsed.tags for key in attributes)
     assert parsed.text.count("<img src=x onerror=alert(1)>") >= 10
     assert "{{ 7 * 7 }}" in parsed.text
-    assert "\x1b" not in "".join(re.findall(r"<pre.*?</pre>", text, flags=re.DOTALL))
     plain = re.sub(r"^(`{3,})python\n.*?^\1$", "", markdown(results, context), flags=re.DOTALL | re.MULTILINE)
     assert "<" not in plain
+    assert not re.search(r"(?<!\\)\]\(javascript", plain)
     console = Console(width=200, record=True, file=(tmp_path / "out").open("w"))
     console.print(console_table(results))
-    assert "onerror" in console.export_text()
+    terminal = console.export_text()
+    assert "onerror" in terminal
+    written = render(results, context, tmp_path / "report")  # a lone surrogate could not even be written
+    for shown in (text, plain, terminal, latex(results), written.report_html.read_text()):
+        assert not UNSEEN.search(shown)
+
+
+def test_rows_of_markdown_have_as_many_cells_as_columns_whatever_the_names() -> None:
+    data = fabricate(problems=6, n_seq=4, models=("ba|se", HOSTILE))
+    problems = [replace(problem, task_id=problem.task_id + HOSTILE) for problem in data.problems]
+    named = [replace(row, task_id=row.task_id + HOSTILE) for row in data.samples]
+    rows = [replace(row, task_id=row.task_id + HOSTILE) for row in data.executions]
+    results = evaluate(problems, named, rows, {}, data.models)
+    for table in (tables.results_table(results), tables.problems_table(results), tables.verdicts_table(results)):
+        for line in markdown_table(table).splitlines():
+            assert len(re.findall(r"(?<!\\)\|", line)) == len(table.heads) + 2
+
+
+@given(st.text())
+def test_nothing_in_text_is_a_command_to_latex(text: str) -> None:
+    escaped = latex_text(text)
+    assert all(c.isascii() or "\u00c0" <= c <= "\u017e" for c in escaped)
+    assert "--" not in escaped
+    known = r"\\(?:text[a-z]+|ldots)\{\}|\\[{}$&#_%]|\$(?:\\[a-z]+|-)\$|\{\[\}|\{\]\}|-\{\}"
+    assert not set(re.sub(known, "", escaped)) & set("\\{}$&#_%~^<>[]\n")
+
+
+def test_latex_tables_are_whole() -> None:
+    text = latex(RESULTS)
+    found = re.findall(r"\\begin\{longtable\}\{@\{\}([lr]+)@\{\}\}(.*?)\\end\{longtable\}", text, flags=re.DOTALL)
+    assert len(found) == text.count(r"\begin") == text.count(r"\end{longtable}") == 3
+    for columns, body in found:
+        lines = [line for line in body.splitlines() if line.endswith(r" \\")]
+        assert len(lines) > 5
+        for line in lines:
+            wide = sum(int(number) - 1 for number in re.findall(r"\\multicolumn\{(\d+)\}", line))
+            assert len(re.findall(r"(?<!\\)&", line)) + 1 + wide == len(columns)
 
 
 def test_numbers_agree_in_html_markdown_terminal_and_json(page: str, tmp_path: Path) -> None:
@@ -155,7 +219,7 @@ def test_numbers_agree_in_html_markdown_terminal_and_json(page: str, tmp_path: P
             assert text in rows[label][place]
             assert text in table[label][place]
             assert text in terminal
-    for row in view.lines(RESULTS):
+    for row in tables.results_table(RESULTS).rows:
         for place, cell in enumerate(row.cells):
             for text in (cell.main, cell.interval, cell.n, cell.note, cell.against):
                 assert text in rows[row.label][place]
@@ -205,12 +269,115 @@ def test_examples_are_decided_pairs_of_different_problems() -> None:
     assert pick_examples(DATA.problems, DATA.samples, [], DATA.labels, DATA.models) == []
 
 
-def test_dots_stay_inside_their_row() -> None:
-    ratios = sorted([1.0] * 400 + [1.1, 1.1, 2.0])
-    offsets = charts.stacked(ratios, 0.8, 2.2)
-    assert max(map(abs, offsets)) <= 0.3
-    assert offsets[-1] == 0.0
-    assert len(set(offsets[:400])) == 400
+def test_regressions_come_first_and_are_all_told() -> None:
+    table = tables.regressions_table(RESULTS)
+    assert table is not None
+    wanted = sum(comparison.speedup.slower + comparison.lost for comparison in RESULTS.comparisons)
+    assert len(table.rows) == wanted <= tables.MAX_REGRESSIONS
+    ratios = [row.cells[1].value for row in dict(table.groups)["Slower"]]
+    assert ratios == sorted(ratios)
+    assert max(ratios) <= 1 / 1.1
+    problems = tables.problems_table(RESULTS)
+    places = [place for place, head in enumerate(problems.heads) if head.label == "Speed-up"]
+    worst = [min((row.cells[p].value or 9.9 for p in places), default=9.9) for row in problems.rows]
+    assert len(places) == 2
+    assert worst == sorted(worst)
+    alone = evaluate(DATA.problems, DATA.samples, DATA.executions, DATA.labels, ["base"])
+    assert tables.regressions_table(alone) is None
+
+
+def test_figures_that_an_evaluation_lacks_have_no_row() -> None:
+    limited = evaluate(DATA.problems, DATA.samples, DATA.executions, DATA.labels, DATA.models, limit_ns=5e9)
+    labels = [row.label for row in tables.results_table(limited).rows]
+    assert {"eff@1", "Beyond", "DPS", "Expected time, failures as the limit", "Peak memory"} <= set(labels)
+    assert not [label for label in labels if "eld-out" in label]
+    row = next(row for row in tables.results_table(limited).rows if row.label == "Peak memory")
+    assert row.cells[0].main == "10.5 MiB"
+    assert row.cells[1].against.startswith("1.00× the base's")
+    old = replace(
+        limited,
+        models=[replace(model, efficiency=None, held_out=None) for model in limited.models],
+        comparisons=[replace(one, efficiency=None, held_out=None) for one in limited.comparisons],
+    )
+    kept = tables.results_table(old)
+    assert "Efficiency" not in dict(kept.groups)
+    efficiency = [r.label for r in dict(tables.results_table(limited).groups)["Efficiency"]]
+    assert [r.label for r in kept.rows] == [label for label in labels if label not in efficiency]
+
+
+def test_held_out_tests_that_were_run_are_told() -> None:
+    problems = [replace(problem, held_out="def check(candidate): ...") for problem in DATA.problems]
+    passed = [row for row in DATA.executions if row.verdict == "PASSED"]
+    held_out = [replace(row, verdict="WRONG" if row.model == "base" and row.sample_id % 4 == 0 else "PASSED")
+                for row in passed]  # fmt: skip
+    results = evaluate(problems, DATA.samples, DATA.executions, DATA.labels, DATA.models, held_out=held_out)
+    rows = dict(tables.results_table(results).groups)["Held-out tests"]
+    assert [row.label for row in rows] == ["Held-out gap", *(f"pass@{k}, held-out too" for k in (1, 5, 10))]
+    base, sft, _ = rows[0].cells
+    assert float(base.main.rstrip("%")) > 5
+    assert sft.main == "0.0%"
+    assert sft.tone == "better"
+
+
+def test_more_regressions_than_fit_leave_room_for_both_kinds() -> None:
+    data = fabricate(problems=120, n_seq=2, models=("dpo-qvs", "base"))
+    results = evaluate(data.problems, data.samples, data.executions, data.labels, data.models)
+    table = tables.regressions_table(results)
+    assert table is not None
+    (comparison,) = results.comparisons
+    assert comparison.speedup.slower + comparison.lost > tables.MAX_REGRESSIONS == len(table.rows)
+    assert {label for label, _ in table.groups} == {"Slower", "No longer solved"}
+    assert f"{comparison.speedup.slower + comparison.lost - tables.MAX_REGRESSIONS} rows more" in table.note
+
+
+def test_a_model_without_regressions_says_so(tmp_path: Path) -> None:
+    copies = [replace(s, model="copy") for s in DATA.samples if s.model == "base"]
+    rows = [replace(r, model="copy") for r in DATA.executions if r.model == "base"]
+    results = evaluate(
+        DATA.problems, [*DATA.samples, *copies], [*DATA.executions, *rows], DATA.labels, ["base", "copy"]
+    )
+    assert console_regressions(results) is None
+    assert "No problem is slower by 10% or more than base" in html(results, _context())
+    assert "No problem is slower by 10% or more than base" in markdown(results, _context())
+    assert r"\multicolumn{7}{l}{none}" in latex(results)
+
+
+def test_a_difference_of_code_is_marked_on_both_sides() -> None:
+    quick, slow = code.side_by_side("    a = 1\n    return sum(a)\n", "    a = 1\n    b = 2\n    return a\n")
+    assert [(line.text, line.mark) for line in quick] == [("a = 1", ""), ("return sum(a)", "+")]
+    assert [(line.text, line.mark) for line in slow] == [("a = 1", ""), ("b = 2", "-"), ("return a", "-")]
+    alike, _ = code.side_by_side("return 1", "return 1")
+    assert [line.mark for line in alike] == [""]
+    begin = time.monotonic()
+    long, _ = code.side_by_side("x\n\ny\n" * 100_000, "y\nx\n" * 100_000)
+    assert time.monotonic() - begin < 2
+    assert len(long) <= code.MAX_LINES + 1
+    assert long[-1].text.endswith("more characters]")
+
+
+def _curve(task_id: str, exponent: float | None, *sizes: float) -> GrowthCurve:
+    return GrowthCurve(task_id, f"s{exponent}", sizes, [3.0 * size ** (exponent or 1) for size in sizes], exponent)
+
+
+def test_growth_shows_the_problems_whose_solutions_grow_apart() -> None:
+    curves = [_curve(f"p{n}", e, 10, 100, 1000) for n in range(6) for e in (1.0, 1.0 + n / 4)]
+    drawn = charts.growth([*curves, _curve("alone", 3.0, 1, 2), _curve("unknown", None, 1, 2), _curve("p9", 2.0, 7)])
+    assert [name for name in ("p1", "p2", "p3", "p4", "p5", "alone", "unknown") if name in drawn] == [
+        "p2", "p3", "p4", "p5",
+    ]  # fmt: skip
+    assert "n^2.2" in drawn
+    assert "n^1.0" in drawn
+    assert "var(--bad)" in drawn
+    assert charts.growth([]) == charts.growth([_curve("alone", 3.0, 1, 2)]) == ""
+    page = html(RESULTS, _context(growth=curves))
+    assert "Growth with the input" in page
+    assert "Growth with the input" not in html(RESULTS, _context())
+
+
+def test_warnings_stand_before_the_figures() -> None:
+    context = _context(warnings=["these were <timed> apart"])
+    for text in (html(RESULTS, context), markdown(RESULTS, context)):
+        assert 0 < text.index("these were &lt;timed&gt; apart") < text.index("Matched speed")
 
 
 def test_words() -> None:
