@@ -110,9 +110,9 @@ import: .venv-ready ## Take over what others made: FILES="a.json b.json" DATA_PA
 	$(call run,import,$(FILES) $(WHERE) $(WHICH) $(call flags,SPLIT AS MODEL_NAME) $(HOW))
 
 .PHONY: export
-export: .venv-ready ## WHAT=outputs|checks|merged|evalplus|preference|sft OUT=folder, TASK TOP_P MIN_RATIO MODEL_PATH LICENCE PUSH_TO
-	$(call run,export,$(call flags,WHAT OUT) $(WHERE) $(call flags,SPLIT TASK TOP_P MIN_RATIO MODEL_PATH LICENCE PUSH_TO) \
-	  $(call switches,UNCONFIRMED PUBLIC OVERWRITE))
+export: .venv-ready ## WHAT=outputs|checks|merged|evalplus|preference|sft OUT=folder, TASK TOP_P CONFIRMED MIN_RATIO MODEL_PATH LICENCE PUSH_TO
+	$(call run,export,$(call flags,WHAT OUT) $(WHERE) $(call flags,SPLIT TASK TOP_P CONFIRMED MIN_RATIO MODEL_PATH LICENCE PUSH_TO) \
+	  $(call switches,PUBLIC OVERWRITE))
 
 ##@ Working on the project
 .PHONY: browser

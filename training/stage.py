@@ -89,11 +89,7 @@ def train(
     """
     started = time.monotonic()
     digests = {"train": _digest(train_rows), "validation": _digest(validation_rows) if validation_rows else None}
-    settings = config.settings() | {
-        "model": model_fingerprint(model_path),
-        **digests,
-        **launched(),
-    }
+    settings = config.settings() | {"model": model_fingerprint(model_path), **digests, **launched()}
     join(cpu=on_cpu(config), timeout_seconds=float(config.trainer.get("ddp_timeout", TIMEOUT_SECONDS)))
     agree(settings | {"precision": precision(config)})
     if from_first(lambda: not overwrite and _finished(out, settings)):
@@ -108,11 +104,10 @@ def train(
         validation = None
         if validation_rows and evaluate:
             validation = _tokens(validation_rows, out, _encoder(tokenizer, config, evaluation=True))
-        if is_first():
-            reporter.say(f"train: {data.account}")
-            reporter.say(f"validation: {validation.account if validation else 'nothing'}")
         resume = from_first(lambda: prepare_folder(out, settings, overwrite=overwrite))
         label = f"train {config.name}"
+        if is_first():
+            _tell(data, validation, f"{label}: goes on from step {checkpoint_step(resume)}" if resume else "", reporter)
         seen = SeenFile(out, process_index()) if config.audit else None
         trainer = build_trainer(
             config,
@@ -124,8 +119,6 @@ def train(
             callbacks=[ProgressCallback(reporter, label, stack), FiniteLossCallback()],
             seen=seen,
         )
-        if resume is not None and is_first():
-            reporter.say(f"{label}: goes on from step {checkpoint_step(resume)}")
         run_trainer(trainer, resume, config)
         stack.close()
         if seen is not None:
@@ -157,6 +150,13 @@ def train(
             reporter.say(f"audit: {audit(out)}")
     trainer.accelerator.wait_for_everyone()
     return summary
+
+
+def _tell(data: TokenData, validation: TokenData | None, resumed: str, reporter: Reporter) -> None:
+    reporter.say(f"train: {data.account}")
+    reporter.say(f"validation: {validation.account if validation else 'nothing'}")
+    if resumed:
+        reporter.say(resumed)
 
 
 def _labelling(train_rows: Path) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Wanted:
     task: str = "qvs"
     top_p: float = 25.0
     min_ratio: float | None = None
-    unconfirmed: bool = False
+    confirmed: bool = True
     model_path: str | None = None
     licence: str | None = None
     push_to: str | None = None
@@ -190,7 +190,7 @@ def _training_set(where: Where, wanted: Wanted, tell: Reporter) -> None:
 
     if not 0 < wanted.top_p <= 100:
         raise UserError(f"{wanted.top_p} per cent", where="--top_p", fix="give more than 0 and at most 100")
-    choice = PairChoice(wanted.task, wanted.unconfirmed, wanted.min_ratio)
+    choice = PairChoice(wanted.task, wanted.confirmed, wanted.min_ratio)
     if wanted.push_to:
         hub.check_target(wanted.push_to)
     splits = _splits(where, "merged", tell)
@@ -231,7 +231,7 @@ def _in_words(where: Where, wanted: Wanted) -> dict[str, str]:
     chosen = {"problems": data_name(where.data_path), "prompts": prompts}
     if wanted.what == SFT:
         return chosen | {"solutions": f"the fastest {wanted.top_p:g}% that pass, a tier whole or not at all"}
-    seen = "seen again in later rounds or not" if wanted.unconfirmed else "seen again in later rounds"
+    seen = "seen again in later rounds" if wanted.confirmed else "seen again in later rounds or not"
     least = 1 if wanted.min_ratio is None else wanted.min_ratio
     sure = f"the order is decided, {seen}, with the ratio's interval at or above {least:g}"
     quick = f"quick over slow: both pass, and {sure}"

@@ -451,14 +451,6 @@ MinRatio = Annotated[
         rich_help_panel=IMPORT_EXPORT,
     ),
 ]
-Unconfirmed = Annotated[
-    bool,
-    typer.Option(
-        "--unconfirmed",
-        help="preference: also pairs whose order was not seen again.",
-        rich_help_panel=IMPORT_EXPORT,
-    ),
-]
 RenderedFor = Annotated[
     str | None,
     typer.Option(

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from harness.errors import UserError
 from harness.merging.pairs import pairs_of
 from harness.records import Answer, MergedRow, PairKind, PairRow
+from training.selection import PairRule, Task
 
-TASKS = ("qvs", "pvf", "all", "qvs_released")
-TASKS_WITH_RATIOS = ("qvs", "all")
+TASKS_WITH_RATIOS = (Task.QVS, Task.ALL)
 
 # (prompt, completion) → (what is given, what is learnt); together they are one text
 Rendering = Callable[[str, str], tuple[str, str]]
@@ -19,37 +19,38 @@ Rendering = Callable[[str, str], tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class PairChoice:
-    """task: as for `train` (training.selection.Task). unconfirmed: also pairs whose order was not seen again.
+    """The pairs that DPO with this `task` and rule may draw. confirmed: only decided pairs whose order was seen again.
 
     min_ratio: of quick-versus-slow pairs, only those whose interval lies at or above it; None: 1, as in training.
     """
 
-    task: str = "qvs"
-    unconfirmed: bool = False
+    task: str = Task.QVS
+    confirmed: bool = True
     min_ratio: float | None = None
 
     def __post_init__(self) -> None:
-        if self.task not in TASKS:
-            raise UserError(f"no task {self.task!r}", where="--task", fix=f"give one of {', '.join(TASKS)}")
+        if self.task not in list(Task):
+            raise UserError(f"no task {self.task!r}", where="--task", fix=f"give one of {', '.join(Task)}")
         if self.min_ratio is not None and self.task not in TASKS_WITH_RATIOS:
             fix = "leave it out, or choose --task qvs"
             raise UserError(f"pairs of --task {self.task} have no measured ratio", where="--min_ratio", fix=fix)
 
+    @property
+    def rule(self) -> PairRule:
+        return PairRule(self.confirmed, 1.0 if self.min_ratio is None else self.min_ratio)
+
 
 def chosen_pairs(row: MergedRow, choice: PairChoice) -> Iterator[PairRow]:
     """The pairs of a row that `choice` lets through."""
-    if choice.task == "qvs_released":
+    if choice.task == Task.QVS_RELEASED:
         yield from _released_pairs(row)
         return
-    kinds = {"qvs": {PairKind.QVS}, "pvf": {PairKind.PVF}, "all": set(PairKind)}[choice.task]
-    for pair in pairs_of(row):
-        if pair.kind in kinds and (pair.kind is PairKind.PVF or _sure(pair, choice)):
+    pairs = pairs_of(row)
+    for decided, pair in zip(row.decided, pairs, strict=False):  # the decided ones come first
+        if choice.task in TASKS_WITH_RATIOS and choice.rule.admits(decided):
             yield pair
-
-
-def _sure(pair: PairRow, choice: PairChoice) -> bool:
-    least = 1.0 if choice.min_ratio is None else choice.min_ratio
-    return pair.low is not None and pair.low >= least and (bool(pair.confirmed) or choice.unconfirmed)
+    if choice.task != Task.QVS:
+        yield from pairs
 
 
 def _released_pairs(row: MergedRow) -> Iterator[PairRow]:

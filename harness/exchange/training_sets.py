@@ -166,7 +166,7 @@ def write_splits(
         raise UserError(
             "no problem gives a row",
             where=", ".join(str(path) for path in merged.values()),
-            fix="--unconfirmed, a lower --min_ratio, or another --task (imported data have no decided pairs: "
+            fix="--confirmed false, a lower --min_ratio, or another --task (imported data have no decided pairs: "
             "qvs_released or pvf)",
         )
     return counts

@@ -92,9 +92,9 @@ def load(out: Path, cache: Path) -> datasets.DatasetDict:
 def test_which_pairs() -> None:
     pvf = [(quick, slow) for quick in (0, 1, 2) for slow in (3, 4)]
     assert chosen() == [(0, 2)]
-    assert chosen(unconfirmed=True) == [(0, 2), (1, 2)]
-    assert chosen(unconfirmed=True, min_ratio=1.2) == [(0, 2), (1, 2)]
-    assert chosen(unconfirmed=True, min_ratio=1.21) == [(0, 2)]
+    assert chosen(confirmed=False) == [(0, 2), (1, 2)]
+    assert chosen(confirmed=False, min_ratio=1.2) == [(0, 2), (1, 2)]
+    assert chosen(confirmed=False, min_ratio=1.21) == [(0, 2)]
     assert chosen(min_ratio=2.01) == []
     assert chosen(task="pvf") == pvf
     assert chosen(task="all") == [(0, 2), *pvf]
