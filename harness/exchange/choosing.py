@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from harness.errors import UserError
-from harness.merging.pairs import pairs_of
+from harness.merging.pairs import pair_row, pairs_of
 from harness.records import Answer, MergedRow, PairKind, PairRow
 from training.selection import PairRule, Task
 
@@ -63,20 +63,7 @@ def _released_pairs(row: MergedRow) -> Iterator[PairRow]:
     for chosen in range(row.passing - 1):
         for rejected in range(chosen + 1, len(row.answers)):
             decided = known.get((sample[chosen], sample[rejected]))
-            yield decided or _undecided(row, row.answers[chosen], row.answers[rejected])
-
-
-def _undecided(row: MergedRow, chosen: Answer, rejected: Answer) -> PairRow:
-    return PairRow(
-        task_id=row.id,
-        kind=PairKind.QVS,
-        chosen_sample=chosen.sample_id,
-        rejected_sample=rejected.sample_id,
-        chosen_verdict=chosen.verdict,
-        rejected_verdict=rejected.verdict,
-        chosen_integrity=chosen.integrity,
-        rejected_integrity=rejected.integrity,
-    )
+            yield decided or pair_row(row.id, PairKind.QVS, row.answers[chosen], row.answers[rejected], None)
 
 
 def fastest(row: MergedRow, top_p: float) -> list[Answer]:

@@ -10,13 +10,14 @@ from harness.records import Answer, MergedRow, PairKind, PairRow, QuickSlow
 def pairs_of(row: MergedRow) -> Iterator[PairRow]:
     """Decided quick-versus-slow pairs (fastest chosen first), then every passing answer against every failing one."""
     for decided in row.decided:
-        yield _pair(row.id, PairKind.QVS, row.answers[decided.quick], row.answers[decided.slow], decided)
+        yield pair_row(row.id, PairKind.QVS, row.answers[decided.quick], row.answers[decided.slow], decided)
     for chosen in row.answers[: row.passing]:
         for rejected in row.answers[row.passing :]:
-            yield _pair(row.id, PairKind.PVF, chosen, rejected, None)
+            yield pair_row(row.id, PairKind.PVF, chosen, rejected, None)
 
 
-def _pair(task_id: str, kind: PairKind, chosen: Answer, rejected: Answer, decided: QuickSlow | None) -> PairRow:
+def pair_row(task_id: str, kind: PairKind, chosen: Answer, rejected: Answer, decided: QuickSlow | None) -> PairRow:
+    """One pair; `decided` is what was measured of it, if it was."""
     return PairRow(
         task_id=task_id,
         kind=kind,
