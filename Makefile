@@ -25,7 +25,7 @@ switches = $(foreach name,$(1),$(call switch,$(name)))
 
 WHERE = $(call flags,DATA_PATH SAVE_PATH ROOT)
 WHICH = $(call flags,LIMIT TASK_IDS)
-DRAW = $(call flags,MODEL_PATH N_SEQ N_ITER TEMP MAX_NEW_TOKENS BATCH_SIZE SEED)
+DRAW = $(call flags,MODEL_PATH SERVED_MODEL CONCURRENCY API_KEY_ENV TOKENIZER N_SEQ N_ITER TEMP MAX_NEW_TOKENS BATCH_SIZE SEED)
 HOW = $(call switches,OVERWRITE DRY_RUN)
 # Only as `make … NAME=x`: WSL has a NAME in its environment that is the machine's.
 NAMED = $(if $(filter command,$(origin NAME)),--name $(call quote,$(NAME)))
@@ -177,7 +177,7 @@ help: ## This list
 	@printf '\nValues, passed on only when set (make sample N_SEQ=100 TEMP=0.6):\n'
 	@printf '  %-13s %s\n' \
 	  DATA_PATH 'starter (default), human_eval, mbpp, a folder, a JSONL file or a Hub id' \
-	  MODEL_PATH 'smollm2-135m (default), a folder or a Hub id' \
+	  MODEL_PATH 'smollm2-135m (default), a folder or a Hub id; http://host:port/v1: a server (SERVED_MODEL, CONCURRENCY)' \
 	  SAVE_PATH "the experiment's name in every folder" \
 	  ROOT 'where runs are kept (default: runs)' \
 	  GPU '1: sample and train in the image for GPU machines (GPU_DEVICES=0,1: on these), which gpu-image builds' \

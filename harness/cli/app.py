@@ -81,12 +81,17 @@ def sample(
     split: o.TrainSplits = "train,validation",
     limit: o.Limit = None,
     task_ids: o.TaskIds = None,
-    model_path: o.ModelPath = "smollm2-135m",
+    model_path: o.DrawnFrom = "smollm2-135m",
     n_seq: o.NSeq = 16,
     n_iter: o.NIter = 1,
     temp: o.Temp = 0.6,
     max_new_tokens: o.MaxNewTokens = 256,
     batch_size: o.BatchSize = None,
+    served_model: o.ServedName = None,
+    concurrency: o.Concurrency = 8,
+    api_key_env: o.ApiKeyEnv = None,
+    tokenizer: o.Tokenizer = None,
+    api: o.Api = o.Interface.AUTO,
     save_path: o.SavePath = "default",
     root: o.Root = Path("runs"),
     seed: o.Seed = 1,
@@ -95,9 +100,11 @@ def sample(
 ) -> None:
     """Draw solutions from a model: `samples.jsonl`."""
     from harness.cli import asked, stages
+    from harness.sampling.settings import ServerSettings
 
     where = asked.Where(root, save_path, data_path, tuple(o.split_words(split)), limit, task_ids)
-    how = asked.Drawing(model_path, n_seq, n_iter, temp, max_new_tokens, batch_size, seed)
+    server = ServerSettings(served_model, concurrency, api_key_env, tokenizer, api.value)
+    how = asked.Drawing(model_path, n_seq, n_iter, temp, max_new_tokens, batch_size, seed, server)
     stages.sample(where, how, asked.reporter(), overwrite=overwrite, dry_run=dry_run)
 
 
@@ -204,13 +211,18 @@ def evaluate(
     split: o.EvalSplit = "test",
     limit: o.Limit = None,
     task_ids: o.TaskIds = None,
-    model_path: o.ModelPath = "smollm2-135m",
+    model_path: o.DrawnFrom = "smollm2-135m",
     models: o.Models = None,
     n_seq: o.NSeq = 16,
     n_iter: o.NIter = 1,
     temp: o.Temp = 0.6,
     max_new_tokens: o.MaxNewTokens = 256,
     batch_size: o.BatchSize = None,
+    served_model: o.ServedName = None,
+    concurrency: o.Concurrency = 8,
+    api_key_env: o.ApiKeyEnv = None,
+    tokenizer: o.Tokenizer = None,
+    api: o.Api = o.Interface.AUTO,
     save_path: o.SavePath = "default",
     root: o.Root = Path("runs"),
     seed: o.Seed = 1,
@@ -225,9 +237,11 @@ def evaluate(
 ) -> None:
     """Compare the trained models with the one they started from (--model_path): pass@k, speed, length; a report."""
     from harness.cli import asked, stages
+    from harness.sampling.settings import ServerSettings
 
     where = asked.Where(root, save_path, data_path, (split,), limit, task_ids)
-    how = asked.Drawing(model_path, n_seq, n_iter, temp, max_new_tokens, batch_size, seed)
+    server = ServerSettings(served_model, concurrency, api_key_env, tokenizer, api.value)
+    how = asked.Drawing(model_path, n_seq, n_iter, temp, max_new_tokens, batch_size, seed, server)
     stages.evaluate(
         where,
         how,

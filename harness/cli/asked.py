@@ -14,7 +14,7 @@ from harness.records import Problem, TimingInputs, TimingMethod
 
 if TYPE_CHECKING:
     from harness.annotation.settings import AnnotationSettings
-    from harness.sampling.settings import SamplingSettings
+    from harness.sampling.settings import SamplingSettings, ServerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,17 @@ class Drawing:
     max_new_tokens: int
     batch_size: int | None
     seed: int
+    server: ServerSettings | None = None
 
     def settings(self) -> SamplingSettings:
-        from harness.sampling.settings import SamplingSettings
+        from harness.sampling.address import is_address
+        from harness.sampling.settings import SamplingSettings, ServerSettings
 
+        server = self.server or ServerSettings()
+        if server != ServerSettings() and not is_address(self.model_path):
+            options = "--served_model, --concurrency, --api_key_env, --tokenizer and --api"
+            fix = "give its address: --model_path http://host:port/v1"
+            raise UserError(f"{options} are about a model behind an address", where="--model_path", fix=fix)
         return SamplingSettings(
             n_seq=self.n_seq,
             n_iter=self.n_iter,
@@ -69,6 +76,7 @@ class Drawing:
             max_new_tokens=self.max_new_tokens,
             seed=self.seed,
             batch_size=self.batch_size,
+            server=server,
         )
 
 

@@ -44,6 +44,14 @@ class ExportedAs(StrEnum):
     SFT = "sft"
 
 
+class Interface(StrEnum):
+    """The same words as harness.sampling.settings.APIS."""
+
+    AUTO = "auto"
+    COMPLETIONS = "completions"
+    CHAT = "chat"
+
+
 class Judged(StrEnum):
     """Whose solutions get stress inputs."""
 
@@ -108,6 +116,54 @@ ModelPath = Annotated[
     str,
     typer.Option(
         "--model_path", help="Built-in name (smollm2-135m), a model's folder, or a Hub id.", rich_help_panel=MODEL
+    ),
+]
+DrawnFrom = Annotated[
+    str,
+    typer.Option(
+        "--model_path",
+        help="Built-in name (smollm2-135m), a model's folder, a Hub id, or the address of a server that has the model: "
+        "http://host:port/v1 (OpenAI's interface: vLLM, TGI, llama.cpp, transformers serve).",
+        rich_help_panel=MODEL,
+    ),
+]
+SERVER = "A model behind an address"
+ServedName = Annotated[
+    str | None,
+    typer.Option(
+        "--served_model",
+        help="Its name there.",
+        show_default="the only one there is",
+        rich_help_panel=SERVER,
+    ),
+]
+Concurrency = Annotated[int, typer.Option("--concurrency", min=1, help="Requests at a time.", rich_help_panel=SERVER)]
+ApiKeyEnv = Annotated[
+    str | None,
+    typer.Option(
+        "--api_key_env",
+        metavar="NAME",
+        help="The environment variable that holds the key, e.g. OPENAI_API_KEY. Keys are neither kept nor shown.",
+        show_default="no key is sent",
+        rich_help_panel=SERVER,
+    ),
+]
+Tokenizer = Annotated[
+    str | None,
+    typer.Option(
+        "--tokenizer",
+        help="The model's tokenizer (built-in name, folder, Hub id): prompts are then those of a local model, and "
+        "tokens are counted.",
+        show_default="none: bare prompts",
+        rich_help_panel=SERVER,
+    ),
+]
+Api = Annotated[
+    Interface,
+    typer.Option(
+        "--api",
+        help="Ask for completions or for answers to a chat; auto: completions where the server has them.",
+        rich_help_panel=SERVER,
     ),
 ]
 NSeq = Annotated[int, typer.Option("--n_seq", help="Samples per problem; 1 is greedy.", rich_help_panel=SAMPLING)]

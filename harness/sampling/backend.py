@@ -8,7 +8,7 @@ stream of random numbers, so a sample is the same whatever it shares its batch w
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -24,26 +24,12 @@ from harness.sampling.cache import roomy_cache
 from harness.sampling.function_end import State, function_end
 from harness.sampling.quiet import without_bars
 from harness.sampling.settings import Row, SamplingSettings, chance
+from harness.sampling.written import Written
 
 _CANDIDATES = 64  # likeliest tokens that are looked at before all 50,000 are sorted
 _TAIL = 8  # tokens of the context decoded along, so that a tokenizer that trims a first space trims none of ours
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _DROP_SHARE = 8  # done rows are taken out of the batch once they are one in this many
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What came of one row. `text` follows the context; `tokens` counts all that were drawn, those cut off included.
-
-    ids: the tokens that make up `text`, an end-of-text token that was drawn included. Where a token reaches over the
-    end of the function, the ids stop before it.
-    """
-
-    row: Row
-    text: str
-    finish_reason: FinishReason
-    tokens: int
-    ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +48,14 @@ class Start:
         """Where the completions of a problem's prompt begin."""
         context = render(prompt, tokenizer)
         return cls(token_ids(context.text, tokenizer), before_completion(prompt, context), context.lead)
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.ids)
+
+    @property
+    def size(self) -> int:
+        return len(self.ids)
 
 
 @dataclass(slots=True)
@@ -118,7 +112,18 @@ class TransformersSampler:
         limit = getattr(config, "max_position_embeddings", None)
         return limit if isinstance(limit, int) and limit > 0 else None
 
-    def write(self, rows: Sequence[Row], starts: Mapping[str, Start], settings: SamplingSettings) -> Iterator[Written]:
+    def start(self, prompt: str) -> Start:
+        return Start.of(prompt, self.tokenizer)
+
+    def side_by_side(self, asked: int | None) -> int:
+        return asked or self.batch_size
+
+    def facts(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        return {"device": str(self.device), "dtype": str(self.dtype).removeprefix("torch.")}
+
+    def write(
+        self, rows: Sequence[Row], starts: Mapping[str, Start], settings: SamplingSettings
+    ) -> Generator[Written, None, None]:
         """Draw one completion per row, each given out as soon as it is done. starts: by task_id."""
         with torch.inference_mode():
             batch = _Batch(self, rows, starts, settings)

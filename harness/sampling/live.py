@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.records import FinishReason
-from harness.sampling.backend import Start, TransformersSampler, Written
+from harness.sampling.backend import Start, TransformersSampler
 from harness.sampling.settings import Row, SamplingSettings
+from harness.sampling.written import Written
 
 
 class LiveWriter:

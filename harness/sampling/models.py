@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.errors import UserError
 from harness.progress import Reporter
+from harness.sampling.address import is_address
 
 _GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -25,6 +26,12 @@ def resolve_model(model_path: str, reporter: Reporter) -> Path | str:
     """
     if convert := _CONVERTERS.get(model_path):
         return _cached(model_path, convert, reporter)
+    if is_address(model_path):
+        raise UserError(
+            "weights are needed here, and behind an address there are none to be had",
+            where=model_path,
+            fix="give the model's folder or Hub id; `sample` and `eval` can draw from a server",
+        )
     folder = Path(model_path).expanduser()
     if folder.is_dir():
         if not any((folder / name).exists() for name in ("config.json", "adapter_config.json")):

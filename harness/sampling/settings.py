@@ -4,12 +4,37 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from harness.errors import UserError
+from harness.sampling.retrying import Patience
 
 DTYPES = ("auto", "float32", "bfloat16")
+APIS = ("auto", "completions", "chat")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """How a model behind an address is asked (docs/sampling.md).
+
+    served_model: its name there; None: the only one there is. concurrency: requests at a time. api_key_env: the
+    environment variable with the key; None: no key is sent. tokenizer: of the model (built-in name, folder, Hub id),
+    so that it is given the very prompts of a local model; None: bare prompts. api: which of the server's interfaces.
+    """
+
+    served_model: str | None = None
+    concurrency: int = 8
+    api_key_env: str | None = None
+    tokenizer: str | None = None
+    api: str = "auto"
+    patience: Patience = field(default_factory=Patience)
+
+    def __post_init__(self) -> None:
+        if self.concurrency < 1:
+            raise UserError(f"{self.concurrency} requests at a time", where="--concurrency", fix="give 1 or more")
+        if self.api not in APIS:
+            raise UserError(f"no interface {self.api!r}", where="--api", fix=f"give one of {', '.join(APIS)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +44,7 @@ class SamplingSettings:
     n_iter: the n_seq samples are drawn in that many rounds over the problems. max_new_tokens: limit of one completion.
     batch_size: completions that are written side by side (None: by device). Neither n_iter nor batch_size changes what
     is drawn, apart from rounding in the model. dtype: of the weights; "auto" is float32 on a CPU and bfloat16 on a GPU.
+    server: for a model behind an address, where batch_size and dtype are the server's to choose.
     """
 
     n_seq: int = 16
@@ -28,6 +54,7 @@ class SamplingSettings:
     seed: int = 1
     batch_size: int | None = None
     dtype: str = "auto"
+    server: ServerSettings = ServerSettings()
 
     def __post_init__(self) -> None:
         problems = (
