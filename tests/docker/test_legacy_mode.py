@@ -158,6 +158,6 @@ def test_a_folder_is_annotated_merged_and_resumed(tmp_path: Path):
     out = tmp_path / "out"
     merged = merge([problem], folder, out, settings=MergeStageSettings(method=TimingMethod.LEGACY),
                    reporter=SilentReporter())  # fmt: skip
-    assert merged.pairs == {"qvs": timed * (timed - 1) // 2, "pvf": timed}
+    assert merged.pairs == {"qvs": timed * (timed - 1) // 2, "qvs_confirmed": 0, "pvf": timed}
     (row,) = map(json.loads, (out / "merged.jsonl").read_text().splitlines())
     assert [answer["votes"] for answer in row["answers"][:timed]] == sorted(one.runtime_ns for one in labels.labels)
