@@ -18,9 +18,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from harness.metrics.figure import Better, mean_figure
 from harness.records import MergedRow
 from harness.store import read_rows
-from training.dataset import encode_answer
+from training.dataset import Limits, encode_answer
 
-MAX_TOKENS = 512
+LIMITS = Limits(whole=512, prompt=512)
 MOST_PASSING, MOST_FAILING = 10, 5  # answers of a problem that are looked at, evenly spaced from fastest to slowest
 
 
@@ -44,7 +44,7 @@ def _log_probabilities(problems: Sequence[MergedRow], folder: Path) -> dict[tupl
     for problem in problems:
         for place in _looked_at(problem):
             text = problem.answers[place].text
-            ids, start, reason = encode_answer(problem.question, text, tokenizer, max_length=MAX_TOKENS)
+            ids, start, reason = encode_answer(problem.question, text, tokenizer, LIMITS)
             if reason:
                 continue
             sequence = torch.tensor([ids])
