@@ -160,6 +160,10 @@ bench-merge: .venv-ready ## Memory and time of merging up to a million generated
 bench-training: .venv-ready ## Our trainers beside TRL's own on the same batches, cost of the data path: QUICK=1
 	$(strip $(BIN)/python -m tests.benchmarks.training $(call switch,QUICK) $(BENCH_ARGS))
 
+.PHONY: bench-end-to-end
+bench-end-to-end: image ## From sampling to the comparison: SFT and DPO of the built-in model, an hour and more (needs CODE_OPTIMISE_DATA)
+	$(strip $(BIN)/python -m tests.benchmarks.end_to_end $(BENCH_ARGS))
+
 .PHONY: engine-stop
 engine-stop: ## Stop the Docker engine if it was started here; any other is left alone
 	@if [ -x $(BIN)/python ]; then $(SANDBOX) engine down; fi
