@@ -52,7 +52,7 @@ def render(prompt: str, tokenizer: Tokenizer) -> Context:
     """
     shown = prompt.replace("\r\n", "\n")
     if not tokenizer.chat_template:
-        return Context(head=_opening_token(tokenizer) + shown, lead="")
+        return Context(head=opening_token(tokenizer) + shown, lead="")
     message = {"role": "user", "content": INSTRUCTION.format(prompt=shown.rstrip("\n"))}
     chat = tokenizer.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
     return Context(head=f"{chat}```python\n{shown}", lead=lead(prompt))
@@ -96,7 +96,7 @@ def before_completion(prompt: str, context: Context) -> State:
     return scan(prompt + context.lead)
 
 
-def _opening_token(tokenizer: Tokenizer) -> str:
+def opening_token(tokenizer: Tokenizer) -> str:
     """The beginning-of-text token if the tokenizer puts one before plain text."""
     ids: Sequence[int] = tokenizer("x")["input_ids"]
     return str(tokenizer.bos_token) if tokenizer.bos_token_id is not None and ids[0] == tokenizer.bos_token_id else ""

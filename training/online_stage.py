@@ -27,6 +27,7 @@ from harness.progress import Reporter
 from harness.prompts import render, token_ids
 from harness.records import Problem
 from harness.store import AppendFile, Manifest, parse_row, read_json, read_rows, write_atomically, write_rows
+from harness.tokenizer import load_tokenizer
 from training.callbacks import FiniteLossCallback, ProgressCallback
 from training.card import render_card
 from training.config import TrainConfig, count_steps
@@ -34,7 +35,7 @@ from training.online import OnlineGRPO, OnlineRLOO, build_online_trainer, online
 from training.outputs import CHECKPOINTS, STAGE, SUMMARY, run_facts, save_model
 from training.quiet import quiet_libraries
 from training.rollouts import REWARDS, Judge, RewardRow, RewardSummary, Rollouts, Writer, summarize_rewards
-from training.stage import checkpoint_step, load_tokenizer, prepare_folder, refuse_folder, run_trainer
+from training.stage import checkpoint_step, prepare_folder, refuse_folder, run_trainer
 from training.trainers import precision
 
 

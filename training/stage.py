@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, Trainer
+from transformers import PreTrainedTokenizerBase, Trainer
 
 from harness.errors import DataError, UserError
 from harness.fingerprint import model_fingerprint
 from harness.progress import Reporter
 from harness.store import Manifest, parse_row, read_json
+from harness.tokenizer import load_tokenizer
 from training.audit import TOKENS, SeenFile, audit
 from training.callbacks import FiniteLossCallback, ProgressCallback
 from training.config import TrainConfig, count_steps
@@ -174,20 +175,6 @@ def _digest(path: Path) -> str:
     if not path.exists():
         raise DataError("no merged data", where=str(path), fix="run `annotate` for this split first")
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-
-def load_tokenizer(model_path: Path | str, *, download: bool = True) -> PreTrainedTokenizerBase:
-    """The model's tokenizer; without `download`, only if it is on this machine. Raises UserError."""
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(model_path), local_files_only=not download)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"can't load the model's tokenizer: {str(error).splitlines()[0]}",
-            where=str(model_path),
-            fix="--model_path is a built-in name, a folder with a saved model, or a Hub id",
-        ) from error
-    assert isinstance(tokenizer, PreTrainedTokenizerBase)
-    return tokenizer
 
 
 def _look_over(train_rows: Path, validation_rows: Path | None, config: TrainConfig, reporter: Reporter) -> bool:

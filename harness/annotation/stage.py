@@ -50,12 +50,7 @@ def annotate(
     has. Raises UserError for a folder annotated with other settings, for cores that another run has, and for a machine
     that `doctor` finds unfit; SandboxError where the sandbox can't be had.
     """
-    foreign = sorted(set(settings.timing_cores or ()) - set(cores if cores is not None else allowed_cores()))
-    if foreign:
-        raise UserError(
-            f"cores {foreign} are not among the sandbox's", where="--timing_cores", fix="add them to --cores"
-        )
-    with locked(folder), _claimed(cores, settings, reporter) as placement:
+    with locked(folder), claimed(cores, settings.timing_cores, reporter) as placement:
         settings = replace(settings, timing_cores=placement.timing)
         warnings = check_machine(folder, placement.judging[0], reporter.warn)
         manifest = Manifest(folder)
@@ -93,13 +88,22 @@ def annotate(
 
 
 @contextmanager
-def _claimed(cores: Sequence[int] | None, settings: AnnotationSettings, reporter: Reporter) -> Iterator[Placement]:
-    """Who does what on which core, all of them held against other runs while the block lasts."""
-    siblings = read_siblings()
-    needed = cores if cores is not None else settings.timing_cores or ()
+def claimed(
+    cores: Sequence[int] | None, timing_cores: Sequence[int] | None, reporter: Reporter
+) -> Iterator[Placement]:
+    """Who does what on which core, all of them held against other runs while the block lasts.
+
+    cores: None: all that this process may use and no other run has. timing_cores: those of them that time; None: as
+    harness.placement chooses. Raises UserError for cores that another run has, or that are not the sandbox's.
+    """
     cpus = cores if cores is not None else allowed_cores()
+    if foreign := sorted(set(timing_cores or ()) - set(cpus)):
+        fix = "add them to --cores"
+        raise UserError(f"cores {foreign} are not among the sandbox's", where="--timing_cores", fix=fix)
+    siblings = read_siblings()
+    needed = cores if cores is not None else timing_cores or ()
     with claim(cpus, needed=needed, siblings=siblings, say=reporter.say, warn=reporter.warn) as ours:
-        yield place(ours, siblings, settings.timing_cores)
+        yield place(ours, siblings, timing_cores)
 
 
 def read_labels(folder: Path, settings: AnnotationSettings) -> Mapping[str, ProblemLabels]:

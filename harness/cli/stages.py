@@ -109,6 +109,7 @@ def merge(where: Where, keep: MergeSettings, tell: Reporter) -> None:
 
 
 def _merge(where: Where, by_split: Mapping[str, Sequence[Problem]], keep: MergeSettings, tell: Reporter) -> None:
+    from harness.exchange.importing import is_imported
     from harness.merging.stage import MergeStageSettings
     from harness.merging.stage import merge as merge_split
 
@@ -116,7 +117,7 @@ def _merge(where: Where, by_split: Mapping[str, Sequence[Problem]], keep: MergeS
         samples, datasets = where.paths.samples(split), where.paths.datasets(split)
         annotated = _annotated_with(samples)
         settings = MergeStageSettings(keep=keep, method=annotated.method, decisions=annotated.decision)
-        if Manifest(datasets).stage("import"):
+        if is_imported(datasets):
             raise UserError(
                 "this folder's training data were imported; merging would replace them",
                 where=str(datasets),

@@ -120,7 +120,7 @@ def _show(summary: TrainSummary, out: Path, tell: Reporter) -> None:
 def _tokenizer_here(model_path: str) -> Any:
     """The model's tokenizer if it is on this machine; None, and nothing downloaded or converted, otherwise."""
     from harness.sampling.models import BUILTIN_MODELS, cache_folder
-    from training.stage import load_tokenizer
+    from harness.tokenizer import load_tokenizer
 
     place = cache_folder() / model_path if model_path in BUILTIN_MODELS else model_path
     with suppress(UserError):

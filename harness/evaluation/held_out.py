@@ -11,12 +11,11 @@ from pathlib import Path
 
 from harness.annotation.executing import execute, latest_executions
 from harness.annotation.settings import AnnotationSettings
-from harness.annotation.stage import EXECUTIONS, SAMPLES
-from harness.core_locks import claim, read_siblings
+from harness.annotation.stage import EXECUTIONS, SAMPLES, claimed
 from harness.progress import Reporter
 from harness.records import ExecutionRow, Problem, Sample
 from harness.store import Manifest, locked, read_rows
-from sandbox import Limits, Sandbox, Verdict, allowed_cores
+from sandbox import Limits, Sandbox, Verdict
 
 HELD_OUT = "held_out.jsonl"
 
@@ -49,12 +48,10 @@ def judge_held_out(
     ]
     if all(sample.key in done and done[sample.key].verdict != Verdict.INTERNAL for sample in samples):
         return
-    cpus = cores if cores is not None else allowed_cores()
-    needed = cores if cores is not None else ()
     with (
         locked(folder),
-        claim(cpus, needed=needed, siblings=read_siblings(), say=reporter.say, warn=reporter.warn) as ours,
-        Sandbox(cores=ours, limits=held_out_limits(settings.limits)) as sandbox,
+        claimed(cores, settings.timing_cores, reporter) as placement,
+        Sandbox(cores=placement.judging, limits=held_out_limits(settings.limits)) as sandbox,
     ):
         verdicts = execute(held_out, samples, len(samples), path, sandbox, reporter)
     Manifest(folder).note("held_out", problems=len(held_out), verdicts=dict(sorted(verdicts.items())))

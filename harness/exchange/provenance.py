@@ -39,7 +39,10 @@ def provenance(samples: Path, datasets: Path) -> dict[str, str]:
         "undecided": _undecided(datasets),
     }
     if warnings := facts.get("warnings"):
-        told["warnings about the machine"] = "; ".join(str(warning) for warning in warnings)
+        told["warnings about the machine"] = "; ".join(
+            f"{warning['name']}: {warning['found']}" if isinstance(warning, Mapping) else str(warning)
+            for warning in warnings
+        )
     return told
 
 

@@ -19,11 +19,6 @@ from harness.exchange.tasks import ForeignId, TaskNames, plain
 from harness.records import FinishReason, Problem, Sample
 
 
-def import_samples(path: Path, problems: Mapping[str, Problem], model: str) -> Iterator[Sample | RejectedRow]:
-    """The samples of one file, as `SampleImporter` reads them."""
-    return SampleImporter(problems, model).read(path)
-
-
 class SampleImporter:
     """Reads the files of one model's samples. What it knows across rows and files: which sample ids are taken."""
 

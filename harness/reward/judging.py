@@ -15,17 +15,15 @@ from pathlib import Path
 from harness.annotation.executing import job_for
 from harness.annotation.measuring import ProblemState, measured_blocks
 from harness.annotation.settings import AnnotationSettings
-from harness.core_locks import claim, read_siblings
+from harness.annotation.stage import claimed
 from harness.doctor.look import check_machine
-from harness.errors import UserError
 from harness.merging.merge import UNSOUND_FLAG
-from harness.placement import place
 from harness.progress import Reporter
 from harness.records import Problem
 from harness.reward.rule import Outcome, refused, speedup
 from harness.timing.decisions import DecisionSettings, decide, solution_flags
 from harness.timing.solution_id import solution_id
-from sandbox import Sandbox, Verdict, allowed_cores
+from sandbox import Sandbox, Verdict
 
 Key = tuple[str, str]  # task_id, solution_id
 INTERNAL_FLAG = f"failed:{Verdict.INTERNAL}"  # our fault, not the solution's
@@ -155,14 +153,7 @@ def sandbox_judge(
     folder: the run's, whose disk is looked at. cores: None: all that this process may use and no other run has.
     Raises UserError and SandboxError as `annotate` does.
     """
-    usable = cores if cores is not None else allowed_cores()
-    if foreign := sorted(set(timing_cores or ()) - set(usable)):
-        fix = "add them to --cores"
-        raise UserError(f"cores {foreign} are not among the sandbox's", where="--timing_cores", fix=fix)
-    siblings = read_siblings()
-    needed = cores if cores is not None else timing_cores or ()
-    with claim(usable, needed=needed, siblings=siblings, say=reporter.say, warn=reporter.warn) as ours:
-        placement = place(ours, siblings, timing_cores)
+    with claimed(cores, timing_cores, reporter) as placement:
         check_machine(folder, placement.judging[0], reporter.warn)
         with Sandbox(cores=placement.judging) as sandbox:
             yield SandboxJudge(problems, references, sandbox, placement.timing, settings, reporter.warn)

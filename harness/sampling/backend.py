@@ -101,6 +101,8 @@ class TransformersSampler:
         self.batch_size = 128
         accepted = inspect.signature(self.model.forward).parameters
         self._one_logit = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
+        # As transformers 5.24 calls it, and those before.
+        self._cache_name = "cache" if "cache" in accepted else "past_key_values"
         self._takes_positions = "position_ids" in accepted
         self._ends = _end_tokens(self.model, self.tokenizer)
         self._breaks: dict[int, bool] = {}
@@ -132,11 +134,11 @@ class TransformersSampler:
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor, cache: Any) -> torch.Tensor:
         """Logits [rows, vocabulary] after the last of `ids` [rows, tokens]; mask [rows, cached + tokens], padding 0."""
-        arguments: dict[str, Any] = dict(self._one_logit)
+        arguments: dict[str, Any] = {self._cache_name: cache, **self._one_logit}
         if self._takes_positions:
             positions = (mask.cumsum(-1) - 1).clamp(min=0)
             arguments["position_ids"] = positions[:, -ids.shape[1] :]
-        output = self.model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **arguments)
+        output = self.model(input_ids=ids, attention_mask=mask, use_cache=True, **arguments)
         logits: torch.Tensor = output.logits[:, -1]
         return logits
 

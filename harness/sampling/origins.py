@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError
 from harness.fingerprint import model_fingerprint
 from harness.progress import Reporter
 from harness.sampling.address import checked, is_address
@@ -75,12 +74,6 @@ class Served:
     def _tokenizer(self) -> Any:
         if self._server.tokenizer is None:
             return None
-        from transformers import AutoTokenizer  # noqa: PLC0415
+        from harness.tokenizer import load_tokenizer  # noqa: PLC0415  (transformers)
 
-        place = resolve_model(self._server.tokenizer, self._reporter)
-        try:
-            return AutoTokenizer.from_pretrained(place)
-        except (OSError, ValueError) as error:
-            what = f"can't load the tokenizer: {str(error).splitlines()[0]}"
-            fix = "give a built-in model, a model's folder or a Hub id"
-            raise UserError(what, where=f"--tokenizer {self._server.tokenizer}", fix=fix) from error
+        return load_tokenizer(resolve_model(self._server.tokenizer, self._reporter), option="--tokenizer")

@@ -7,9 +7,8 @@ the problem's own calls: a size of a problem is a problem of its own to `harness
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,8 @@ from typing import Any
 from harness.annotation.executing import job_for, latest_executions
 from harness.annotation.measuring import ProblemState, measure, passing_solutions
 from harness.annotation.settings import AnnotationSettings
-from harness.annotation.stage import EXECUTIONS, SAMPLES, read_labels
-from harness.core_locks import claim, read_siblings
+from harness.annotation.stage import EXECUTIONS, SAMPLES, claimed, read_labels
 from harness.errors import UserError
-from harness.placement import Placement, place
 from harness.progress import Reporter
 from harness.records import MeasurementBlock, Problem, ProblemLabels, Sample, TimingMethod
 from harness.store import AppendFile, Manifest, locked, read_rows, write_rows
@@ -31,7 +28,7 @@ from harness.stress.results import Timed, result, timing_id, timing_plan
 from harness.stress.settings import StressSettings
 from harness.timing.decisions import decide
 from harness.timing.schedule import current_blocks, set_digest
-from sandbox import Sandbox, allowed_cores
+from sandbox import Sandbox
 
 STRESS_INPUTS, STRESS_MEASUREMENTS, STRESS = "stress_inputs.jsonl", "stress_measurements.jsonl", "stress.jsonl"
 
@@ -65,7 +62,7 @@ def stress(
     """
     if not (folder / EXECUTIONS).exists():
         raise UserError("nothing is judged here", where=str(folder / EXECUTIONS), fix="run `annotate` or `eval` first")
-    with locked(folder), _claimed(cores, annotation, reporter) as placement:
+    with locked(folder), claimed(cores, annotation.timing_cores, reporter) as placement:
         timing = replace(annotation.timing, min_sample_ns=settings.min_sample_ns)
         annotation = replace(annotation, timing_cores=placement.timing, method=TimingMethod.BLOCKS, timing=timing)
         manifest = Manifest(folder)
@@ -95,18 +92,6 @@ def _passing(problems: Sequence[Problem], folder: Path, annotation: AnnotationSe
     samples = list(read_rows(folder / SAMPLES, Sample))
     wanted = replace(annotation, min_passing=2, min_failing=0)
     return passing_solutions(known, samples, latest_executions(folder / EXECUTIONS), wanted)
-
-
-@contextmanager
-def _claimed(
-    cores: Sequence[int] | None, annotation: AnnotationSettings, reporter: Reporter
-) -> Iterator[Placement]:
-    """The cores to work on, held against other runs."""
-    siblings = read_siblings()
-    needed = cores if cores is not None else annotation.timing_cores or ()
-    cpus = cores if cores is not None else allowed_cores()
-    with claim(cpus, needed=needed, siblings=siblings, say=reporter.say, warn=reporter.warn) as ours:
-        yield place(ours, siblings, annotation.timing_cores)
 
 
 def find_inputs(

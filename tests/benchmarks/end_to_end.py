@@ -32,7 +32,7 @@ from tests.benchmarks.tables import Table, markdown, number, show
 BASE = "smollm2-135m"
 RELEASED = "released/starcoder-1b_mbpp_validation.merged.jsonl"
 MBPP = "mbpp_code_optimise"
-# One budget for all; set before any test problem was looked at. The published 5e-7 is for 30 epochs of 183 problems.
+# One budget for all, for what two cores can do in an hour. The published 5e-7 is for 30 epochs of 183 problems.
 BUDGET = {"max_steps": 8, "batch_size": 4, "gradient_accumulation": 1, "max_length": 256}
 BUDGET |= {"gradient_checkpointing": False, "checkpoint_every": "never", "best_by": "none"}
 SFT, DPO = {"optim": "sft", "learning_rate": 1.5e-5}, {"optim": "dpo", "learning_rate": 1e-5}

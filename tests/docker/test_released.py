@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.annotation.executing import job_for
-from harness.exchange.samples import import_samples
+from harness.exchange.samples import SampleImporter
 from harness.problems import load_problems
 from harness.records import Sample
 from sandbox import Integrity, Sandbox
@@ -23,7 +23,7 @@ RELEASED = DATA / "released" / "starcoder-1b_mbpp_validation.merged.jsonl"
 @pytest.mark.skipif(not RELEASED.exists(), reason=f"the released data is not there ({RELEASED})")
 def test_our_verdicts_agree_with_the_released_labels():
     problems = {problem.task_id: problem for problem in load_problems(str(DATA / "mbpp_code_optimise"), ["validation"])}
-    samples = [row for row in import_samples(RELEASED, problems, "starcoder-1b") if isinstance(row, Sample)]
+    samples = [row for row in SampleImporter(problems, "starcoder-1b").read(RELEASED) if isinstance(row, Sample)]
     published = [
         answer["votes"] is not None
         for line in RELEASED.read_text().splitlines()

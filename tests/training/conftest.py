@@ -9,13 +9,23 @@ import pytest
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, set_seed
 
-from harness.records import Answer, MergedRow, QuickSlow
+from harness.records import Answer, MergedRow, Problem, QuickSlow
 from harness.store import write_rows
 from training.dataset import Encoder, Limits, TokenData, open_tokens
 from training.selection import PairRule, Task
 
 torch.set_num_threads(1)
 LIMITS, CONFIRMED = Limits(whole=2048, prompt=1024), PairRule()
+
+PROMPTS = {
+    "even": 'def is_even(n):\n    """Return True if n is even."""\n',
+    "total": 'def total(values: list[int]) -> int:\n    """Return the sum of all the values, 0 for an empty list."""\n',
+    "vowels": 'def count_vowels(text):\r\n    """Count the vowels in text."""\r\n',
+}
+PROBLEMS = [
+    Problem(task_id=name, prompt=prompt, test="def check(candidate): ...", entry_point="f", split="test", source="here")
+    for name, prompt in PROMPTS.items()
+]
 
 BODIES = [
     "    return sum(values)\n",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import PROBLEMS, PROMPTS
 
 from harness.cli.app import app
 from harness.progress import ConsoleReporter
@@ -27,15 +28,6 @@ from harness.store import Manifest, read_rows
 pytestmark = pytest.mark.training
 
 MODEL, NAME = "smollm2-135m", "sample:smollm2-135m"
-PROMPTS = {
-    "even": 'def is_even(n):\n    """Return True if n is even."""\n',
-    "total": 'def total(values: list[int]) -> int:\n    """Return the sum of all the values, 0 for an empty list."""\n',
-    "vowels": 'def count_vowels(text):\r\n    """Count the vowels in text."""\r\n',
-}
-PROBLEMS = [
-    Problem(task_id=name, prompt=prompt, test="def check(candidate): ...", entry_point="f", split="test", source="here")
-    for name, prompt in PROMPTS.items()
-]
 GREEDY = SamplingSettings(n_seq=1, max_new_tokens=60, server=ServerSettings(tokenizer=MODEL, concurrency=1))
 
 

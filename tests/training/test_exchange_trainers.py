@@ -16,9 +16,9 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from harness.cli import asked
 from harness.cli.exchange import Wanted, export
 from harness.exchange.choosing import fastest
-from harness.exchange.rendering import added_opening, model_rendering
+from harness.exchange.rendering import model_rendering
 from harness.progress import SilentReporter
-from harness.prompts import render, token_ids
+from harness.prompts import opening_token, render, token_ids
 from harness.records import MergedRow
 from harness.store import write_rows
 from training.quiet import quiet_libraries
@@ -110,8 +110,8 @@ def test_a_tokenizers_own_opening_token_is_not_written_twice(
     bos, number = str(opening.bos_token), opening.bos_token_id
     opening.backend_tokenizer.post_processor = TemplateProcessing(single=f"{bos} $A", special_tokens=[(bos, number)])
     opening.save_pretrained(tmp_path)
-    assert added_opening(opening) == bos
-    assert added_opening(tokenizer) == ""
+    assert opening_token(opening) == bos
+    assert opening_token(tokenizer) == ""
     prompt, completion = model_rendering(tmp_path)("def f():\r\n", "    pass\n")
     context = render("def f():\r\n", opening).text
     assert context.startswith(bos)

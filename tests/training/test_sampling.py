@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import PROBLEMS, PROMPTS
 
 from harness.errors import UserError
 from harness.progress import ConsoleReporter
 from harness.prompts import before_completion, render, token_ids
-from harness.records import FinishReason, Problem, Sample
+from harness.records import FinishReason, Sample
 from harness.sampling.backend import Start, TransformersSampler, Written, draw
 from harness.sampling.function_end import function_end
 from harness.sampling.models import resolve_model
@@ -22,15 +23,6 @@ from harness.store import Manifest, encode_row, read_rows
 pytestmark = pytest.mark.training
 
 MODEL = "smollm2-135m"
-PROMPTS = {
-    "even": 'def is_even(n):\n    """Return True if n is even."""\n',
-    "total": 'def total(values: list[int]) -> int:\n    """Return the sum of all the values, 0 for an empty list."""\n',
-    "vowels": 'def count_vowels(text):\r\n    """Count the vowels in text."""\r\n',
-}
-PROBLEMS = [
-    Problem(task_id=name, prompt=prompt, test="def check(candidate): ...", entry_point="f", split="test", source="here")
-    for name, prompt in PROMPTS.items()
-]
 SETTINGS = SamplingSettings(n_seq=4, temperature=0.8, max_new_tokens=24, batch_size=6)
 
 

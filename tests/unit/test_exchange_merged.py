@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 
+from harness.cli import stages
+from harness.cli.asked import Where
 from harness.errors import DataError, UserError
 from harness.exchange.importing import ImportRequest, import_files
 from harness.exchange.merged import MergedImporter, published_merged
 from harness.exchange.published import write_evalplus, write_merged, write_outputs
 from harness.exchange.rows import RejectedRow
-from harness.exchange.samples import import_samples
+from harness.exchange.samples import SampleImporter
 from harness.exchange.shapes import Shape, detect
 from harness.exchange.tasks import evalplus_id, published_id
+from harness.merging.merge import MergeSettings
 from harness.merging.pairs import pairs_of
 from harness.progress import SilentReporter
 from harness.records import MergedRow, Problem, Sample
@@ -50,6 +53,16 @@ def changed(column: str, value: Any) -> dict[str, Any]:
 def bring_in(path: Path, folder: Path, shape: Shape = Shape.MERGED, *, overwrite: bool = False) -> dict[str, int]:
     request = ImportRequest([path], shape, {"train": PROBLEMS}, lambda _: folder, "m", overwrite)
     return import_files(request, SilentReporter())
+
+
+def test_merging_does_not_replace_what_was_imported(tmp_path: Path) -> None:
+    folder = tmp_path / "datasets" / "x" / "starter" / "train"
+    bring_in(write(tmp_path / "m", ROW), folder)
+    before = (folder / "merged.jsonl").read_bytes()
+    where = Where(tmp_path, "x", "starter", ("train",), limit=1)
+    with pytest.raises(UserError, match="were imported"):
+        stages.merge(where, MergeSettings(), SilentReporter())
+    assert (folder / "merged.jsonl").read_bytes() == before
 
 
 def test_texts_order_copies_and_figures_are_kept_and_nothing_is_made_up(tmp_path: Path) -> None:
@@ -169,7 +182,7 @@ def test_evalplus_samples_are_whole_programs_under_its_own_names(tmp_path: Path)
     written = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
     program = PROMPT + "\n    return x\n"
     assert written == [{"task_id": name, "solution": program} for name in ("Mbpp/1", "HumanEval/2", "Mbpp/3")]
-    again = list(import_samples(tmp_path / "out", known, "m"))
+    again = list(SampleImporter(known, "m").read(tmp_path / "out"))
     assert again == list(read_rows(tmp_path / "samples.jsonl", Sample))[:3]
 
 

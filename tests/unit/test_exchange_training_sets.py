@@ -76,7 +76,8 @@ def root(tmp_path: Path) -> Path:
         manifest.begin("sample:codegen", {"n_seq": 16, "temperature": 0.6})
         manifest.note("sample:codegen", model_path="someone/codegen")
         manifest.begin("annotate", {"method": "blocks"})
-        manifest.note("annotate", image="box:1", base="python:3.11", warnings=["a busy neighbour"])
+        warnings = [{"name": "load", "found": "a busy neighbour", "advice": "wait"}]
+        manifest.note("annotate", image="box:1", base="python:3.11", warnings=warnings)
     return tmp_path / "runs"
 
 

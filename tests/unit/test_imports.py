@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import harness.exchange.rows
 from harness.errors import DataError
 from harness.exchange.rows import RejectedRow
-from harness.exchange.samples import import_samples
+from harness.exchange.samples import SampleImporter
 from harness.records import FinishReason, Problem, Sample
 
 PROMPT = 'def f(x):\n    """Doc."""\n'
@@ -25,7 +25,7 @@ def read(path: Path, content: bytes | str | list[object]) -> list[Sample | Rejec
     if isinstance(content, list):
         content = "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in content)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return list(import_samples(path, PROBLEMS, "m"))
+    return list(SampleImporter(PROBLEMS, "m").read(path))
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_other_spellings_of_task_ids(path: Path) -> None:
 def test_a_short_name_of_two_tasks_means_none(path: Path) -> None:
     path.write_text('{"task_id": 1, "completion": "a"}\n')
     problems = {task: Problem(task, PROMPT, "", "f", "test", "test") for task in ("A/1", "B/1")}
-    (row,) = import_samples(path, problems, "m")
+    (row,) = SampleImporter(problems, "m").read(path)
     assert isinstance(row, RejectedRow)
 
 
@@ -220,9 +220,9 @@ def test_a_long_completion_is_kept_whole(path: Path) -> None:
 
 def test_an_absent_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
-        list(import_samples(tmp_path / "none", PROBLEMS, "m"))
+        list(SampleImporter(PROBLEMS, "m").read(tmp_path / "none"))
     with pytest.raises(DataError):
-        list(import_samples(tmp_path, PROBLEMS, "m"))
+        list(SampleImporter(PROBLEMS, "m").read(tmp_path))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -258,7 +258,7 @@ def test_the_released_files() -> None:
     problems = {
         str(r["id"]): Problem(str(r["id"]), r["question"].replace("\r\n", "\n"), "", "f", "test", "t") for r in lines
     }
-    rows = list(import_samples(released, problems, "starcoder-1b"))
+    rows = list(SampleImporter(problems, "starcoder-1b").read(released))
     assert len(rows) == 3533
     assert all(isinstance(row, Sample) for row in rows)
     texts = [answer["text"] for line in lines for answer in line["answers"]]
