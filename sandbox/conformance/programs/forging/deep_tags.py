@@ -11,7 +11,10 @@ import os
 def f(x):
     value = b'{"tuple":[' * 50_000 + b"8" + b"]}" * 50_000
     payload = b"R" + len(value).to_bytes(4, "big") + value
-    view = memoryview(len(payload).to_bytes(4, "big") + payload)
+    frame = len(payload).to_bytes(4, "big") + payload
+    view = memoryview(frame[:-1])
     while view:
         view = view[os.write(3, view) :]
+    # Said before the last byte: the judge needs less time for its answer than a print.
     print("attack: sent nested tags", flush=True)
+    os.write(3, frame[-1:])

@@ -14,8 +14,11 @@ def f(x):
     above, below = (b"%x" % random.Random(seed).getrandbits(28_000_000) for seed in (1, 2))
     value = b'{"fraction":["' + above + b'","' + below + b'"]}'
     payload = b"R" + len(value).to_bytes(4, "big") + value
-    view = memoryview(len(payload).to_bytes(4, "big") + payload)
+    frame = len(payload).to_bytes(4, "big") + payload
+    view = memoryview(frame[:-1])
     while view:
         view = view[os.write(3, view) :]
+    # Said before the last byte: the judge needs less time for its answer than a print.
     print("attack: sent a fraction of 2 numbers of 7 MB", flush=True)
+    os.write(3, frame[-1:])
     time.sleep(60)
