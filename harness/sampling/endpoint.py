@@ -69,10 +69,6 @@ class EndpointSampler:
         self._compare_counts()
         self._compare_ways(recorded.get("server", {}))
 
-    def side_by_side(self, _: int | None) -> int:
-        """All rows: the server puts its batches together itself."""
-        return 2**31
-
     @property
     def context_limit(self) -> int | None:
         return self._listed.max_model_len if self._listed else None

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.records import FinishReason
-from harness.sampling.backend import Start, TransformersSampler
+from harness.sampling.backend import TransformersSampler
+from harness.sampling.rows import Start
 from harness.sampling.settings import Row, SamplingSettings
 from harness.sampling.written import Written
 

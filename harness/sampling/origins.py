@@ -18,14 +18,14 @@ def origin(model_path: str, settings: SamplingSettings, reporter: Reporter) -> O
     """The model that --model_path names: a built-in one, a folder, a Hub id, or one behind an address."""
     if is_address(model_path):
         return Served(checked(model_path), settings.server, reporter)
-    return Local(resolve_model(model_path, reporter), Path(model_path).name, settings.dtype)
+    return Local(resolve_model(model_path, reporter), Path(model_path).name, settings.dtype, reporter)
 
 
 class Local:
     """A model that is loaded into this process."""
 
-    def __init__(self, model: Path | str, name: str, dtype: str) -> None:
-        self._model, self._name, self._dtype = model, name, dtype
+    def __init__(self, model: Path | str, name: str, dtype: str, reporter: Reporter) -> None:
+        self._model, self._name, self._dtype, self._reporter = model, name, dtype, reporter
 
     @property
     def name(self) -> str:
@@ -37,7 +37,7 @@ class Local:
     def open(self, _: Mapping[str, Any]) -> Backend[Any]:
         from harness.sampling.backend import TransformersSampler  # noqa: PLC0415  (torch takes seconds to import)
 
-        return TransformersSampler(self._model, dtype=self._dtype)
+        return TransformersSampler(self._model, dtype=self._dtype, warn=self._reporter.warn)
 
 
 class Served:

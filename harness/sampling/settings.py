@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -42,9 +42,9 @@ class SamplingSettings:
     """n_seq completions per problem, at `temperature` from the whole distribution; n_seq = 1 is greedy, like 0 degrees.
 
     n_iter: the n_seq samples are drawn in that many rounds over the problems. max_new_tokens: limit of one completion.
-    batch_size: completions that are written side by side (None: by device). Neither n_iter nor batch_size changes what
-    is drawn, apart from rounding in the model. dtype: of the weights; "auto" is float32 on a CPU and bfloat16 on a GPU.
-    server: for a model behind an address, where batch_size and dtype are the server's to choose.
+    batch_size: completions that are written side by side, which is what memory depends on (None: 128). Neither n_iter
+    nor batch_size changes what is drawn, apart from rounding in the model. dtype: of the weights; "auto" is float32 on
+    a CPU and bfloat16 on a GPU. server: for a model behind an address, where batch_size and dtype are the server's.
     """
 
     n_seq: int = 16
@@ -93,25 +93,21 @@ class Row:
     sample_id: int
 
 
-def plan(
-    lengths: dict[str, int], missing: dict[str, Sequence[int]], settings: SamplingSettings, batch_size: int
-) -> Iterator[list[Row]]:
-    """Batches of rows to draw: round by round, and longest prompts first, so that little is padded.
+def plan(lengths: dict[str, int], missing: dict[str, Sequence[int]], settings: SamplingSettings) -> list[Row]:
+    """The rows to draw, in order: round by round, and longest prompts first, so that little is padded.
 
     lengths: tokens of each problem's context. missing: the sample ids to draw per task_id. The longest come first so
-    that a batch that does not fit into memory fails at once and not after hours.
+    that what does not fit into memory fails at once and not after hours.
     """
     per_round = settings.n_seq // settings.n_iter
     order = sorted(missing, key=lambda task_id: (-lengths[task_id], task_id))
-    for number in range(settings.n_iter):
-        rows = [
-            Row(task_id, sample_id)
-            for task_id in order
-            for sample_id in missing[task_id]
-            if sample_id // per_round == number
-        ]
-        for start in range(0, len(rows), batch_size):
-            yield rows[start : start + batch_size]
+    return [
+        Row(task_id, sample_id)
+        for number in range(settings.n_iter)
+        for task_id in order
+        for sample_id in missing[task_id]
+        if sample_id // per_round == number
+    ]
 
 
 def chance(seed: int, row: Row) -> Random:

@@ -140,25 +140,24 @@ def _draw(
     reporter: Reporter,
     done: _Tally,
 ) -> None:
-    """Write all missing rows, batch by batch, and count in `done` what that took."""
+    """Write all missing rows, and count in `done` what that took."""
     total = len(missing) * settings.n_seq
     left = sum(len(ids) for ids in missing.values())
     lengths = {task_id: start.size for task_id, start in starts.items()}
-    batch_size = sampler.side_by_side(settings.batch_size)
+    rows = plan(lengths, missing, settings)
     begun, before, tokens = time.monotonic(), done.seconds, 0
     with (
         AppendFile(path) as file,
         reporter.task(f"Sampling {model}", total, done=total - left, unit="samples") as task,
+        closing(sampler.write(rows, starts, settings)) as stream,
     ):
-        for rows in plan(lengths, missing, settings, batch_size):
-            with closing(sampler.write(rows, starts, settings)) as stream:
-                for written in stream:
-                    file.append(_sample(written, starts[written.row.task_id], settings, model))
-                    done.add(written.tokens)
-                    tokens += written.tokens or 0
-                    done.seconds = before + time.monotonic() - begun
-                    rate = tokens / max(time.monotonic() - begun, 1e-9)
-                    task.advance(note=f"{rate:.0f} tokens/s" if done.counted else "")
+        for written in stream:
+            file.append(_sample(written, starts[written.row.task_id], settings, model))
+            done.add(written.tokens)
+            tokens += written.tokens or 0
+            done.seconds = before + time.monotonic() - begun
+            rate = tokens / max(time.monotonic() - begun, 1e-9)
+            task.advance(note=f"{rate:.0f} tokens/s" if done.counted else "")
 
 
 def _sample(written: Written, start: Begun, settings: SamplingSettings, model: str) -> Sample:

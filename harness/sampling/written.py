@@ -48,9 +48,6 @@ StartT = TypeVar("StartT", bound=Begun)
 class Backend(Protocol[StartT]):
     """Something that completions are drawn with."""
 
-    def side_by_side(self, asked: int | None) -> int:
-        """Rows that are handed over at a time. asked: the settings' batch size, None for no choice."""
-
     @property
     def context_limit(self) -> int | None:
         """Tokens of prompt and completion together that the model can take, if it says."""
@@ -60,7 +57,11 @@ class Backend(Protocol[StartT]):
     def write(
         self, rows: Sequence[Row], starts: Mapping[str, StartT], settings: SamplingSettings
     ) -> Generator[Written, None, None]:
-        """One completion per row, given out as soon as it is done. Closed, it draws no more. starts: by task_id."""
+        """One completion per row, given out as soon as it is done. Closed, it draws no more. starts: by task_id.
+
+        How many are written at a time, and when which row's turn is, it decides itself; those that come first in `rows`
+        come first.
+        """
 
     def facts(self, recorded: Mapping[str, Any]) -> dict[str, Any]:
         """For the manifest. recorded: as in `Origin.open`."""

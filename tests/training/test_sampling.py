@@ -13,11 +13,14 @@ from harness.errors import UserError
 from harness.progress import ConsoleReporter
 from harness.prompts import before_completion, render, token_ids
 from harness.records import FinishReason, Sample
-from harness.sampling.backend import Start, TransformersSampler, Written, draw
+from harness.sampling.backend import TransformersSampler
+from harness.sampling.drawing import draw
 from harness.sampling.function_end import function_end
 from harness.sampling.models import resolve_model
+from harness.sampling.rows import Start
 from harness.sampling.settings import Row, SamplingSettings, plan
 from harness.sampling.stage import sample
+from harness.sampling.written import Written
 from harness.store import Manifest, encode_row, read_rows
 
 pytestmark = pytest.mark.training
@@ -47,11 +50,8 @@ def drawn(
 ) -> dict[Row, Written]:
     lengths = {name: len(start.ids) for name, start in starts.items()}
     missing = {name: range(settings.n_seq) for name in starts}
-    return {
-        written.row: written
-        for rows in plan(lengths, missing, settings, batch_size)
-        for written in sampler.write(rows, starts, settings)
-    }
+    rows = plan(lengths, missing, settings)
+    return {one.row: one for one in sampler.write(rows, starts, dataclasses.replace(settings, batch_size=batch_size))}
 
 
 def test_draw_follows_the_softmax_exactly() -> None:

@@ -44,20 +44,17 @@ def test_one_sample_is_greedy() -> None:
 @given(
     st.dictionaries(st.text(max_size=3), st.integers(1, 99), min_size=1, max_size=6),
     st.sampled_from([(1, 1), (4, 2), (6, 3), (5, 5)]),
-    st.integers(1, 7),
     st.data(),
 )
 def test_plan_draws_every_missing_row_once_round_by_round(
-    lengths: dict[str, int], numbers: tuple[int, int], batch_size: int, data: st.DataObject
+    lengths: dict[str, int], numbers: tuple[int, int], data: st.DataObject
 ) -> None:
     n_seq, n_iter = numbers
     missing = {
         task: sorted(data.draw(st.sets(st.integers(0, n_seq - 1), min_size=1), label=task)) for task in sorted(lengths)
     }
-    batches = list(plan(lengths, missing, SamplingSettings(n_seq=n_seq, n_iter=n_iter), batch_size))
-    rows = [row for batch in batches for row in batch]
+    rows = plan(lengths, missing, SamplingSettings(n_seq=n_seq, n_iter=n_iter))
     assert Counter(rows) == Counter(Row(task, number) for task, numbers in missing.items() for number in numbers)
-    assert all(0 < len(batch) <= batch_size for batch in batches)
     rounds = [row.sample_id // (n_seq // n_iter) for row in rows]
     assert rounds == sorted(rounds)
     for number in range(n_iter):
