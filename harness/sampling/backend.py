@@ -58,10 +58,10 @@ class TransformersSampler:
         self._use(loaded.to(where).eval(), tokenizer, warn)
 
     @classmethod
-    def around(cls, model: Any, tokenizer: Any) -> Self:
+    def around(cls, model: Any, tokenizer: Any, *, warn: Callable[[str], None] | None = None) -> Self:
         """A sampler of a model that is in memory already, wherever it is and in whatever type: one being trained."""
         sampler = cls.__new__(cls)
-        sampler._use(model, tokenizer, None)
+        sampler._use(model, tokenizer, warn)
         return sampler
 
     def _use(self, model: Any, tokenizer: Any, warn: Callable[[str], None] | None) -> None:

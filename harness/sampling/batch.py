@@ -75,6 +75,7 @@ class Batch:
         self._temperature, self._limit = settings.effective_temperature, settings.max_new_tokens
         self._waiting = deque(waiting)
         self._most = places
+        self._kept: _Read | None = None  # of the row that is next in line
         self._refillable = model.takes_positions and bool(roomy_layers(roomy_cache(model.config)))
         self._clear()
 
@@ -85,7 +86,6 @@ class Batch:
         self._cache: Any = None
         self._logits: torch.Tensor | None = None
         self._tokens = torch.empty(0)
-        self._kept: _Read | None = None
 
     def run(self) -> Iterator[Written]:
         """What comes of the rows, each as soon as it is done. Raises UserError where not even one row fits."""
@@ -219,6 +219,7 @@ class Batch:
             )
         self._waiting.extendleft(reversed(live))
         self._clear()
+        self._kept = None
         gc.collect()
         if self._model.device.type == "cuda":
             torch.cuda.empty_cache()
