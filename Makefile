@@ -25,7 +25,7 @@ switches = $(foreach name,$(1),$(call switch,$(name)))
 
 WHERE = $(call flags,DATA_PATH SAVE_PATH ROOT)
 WHICH = $(call flags,LIMIT TASK_IDS)
-DRAW = $(call flags,MODEL_PATH SERVED_MODEL CONCURRENCY API_KEY_ENV TOKENIZER N_SEQ N_ITER TEMP MAX_NEW_TOKENS BATCH_SIZE SEED)
+DRAW = $(call flags,MODEL_PATH SERVED_MODEL CONCURRENCY API_KEY_ENV TOKENIZER API N_SEQ N_ITER TEMP MAX_NEW_TOKENS BATCH_SIZE DTYPE SEED)
 HOW = $(call switches,OVERWRITE DRY_RUN)
 # Only as `make … NAME=x`: WSL has a NAME in its environment that is the machine's.
 NAMED = $(if $(filter command,$(origin NAME)),--name $(call quote,$(NAME)))
@@ -69,8 +69,8 @@ sample: $(if $(GPU_ON),,.venv-ready) ## Draw solutions from a model: MODEL_PATH 
 	$(call anywhere,sample,$(WHERE) $(WHICH) $(call flag,SPLIT) $(DRAW) $(HOW))
 
 .PHONY: annotate
-annotate: setup ## Judge and time them in the sandbox, then merge: DATA_PATH SPLIT SAMPLES CORES TIMING=blocks|legacy
-	$(call run,annotate,$(WHERE) $(WHICH) $(call flags,SPLIT SAMPLES SEED CORES TIMING_CORES TIMING TIMING_SECONDS) $(HOW))
+annotate: setup ## Judge and time them in the sandbox, then merge: DATA_PATH SPLIT SAMPLES CORES TIMING=blocks|legacy TIMING_INPUTS=own|plus
+	$(call run,annotate,$(WHERE) $(WHICH) $(call flags,SPLIT SAMPLES MODEL_NAME SEED CORES TIMING_CORES TIMING TIMING_SECONDS TIMING_INPUTS) $(HOW))
 
 .PHONY: merge
 merge: .venv-ready ## Make the training data again from what is measured (annotate does it too): MIN_PASSING MIN_FAILING EXCLUDE_WEAK
@@ -85,8 +85,8 @@ train: $(if $(GPU_ON),,.venv-ready) ## SFT or DPO: OPTIM=sft TOP_P=25 | OPTIM=dp
 	$(call anywhere,train,$(WHERE) $(call flags,MODEL_PATH OPTIM TOP_P TASK AUGMENT CONFIRMED MIN_RATIO WEIGH_BY AUDIT CONFIG SEED REPORT_TO) $(NAMED) $(HOW))
 
 .PHONY: eval
-eval: setup ## Compare the models with the base, correctness and speed: DATA_PATH EVAL_SPLIT N_SEQ TEMP REGEN
-	$(call run,eval,$(WHERE) $(WHICH) $(EVAL_SPLITS) $(DRAW) $(call flags,MODELS REGEN CORES TIMING_CORES TIMING TIMING_SECONDS) $(HOW))
+eval: setup ## Compare the models with the base, correctness and speed: DATA_PATH EVAL_SPLIT MODELS N_SEQ TEMP TIMING_INPUTS=own|plus REGEN
+	$(call run,eval,$(WHERE) $(WHICH) $(EVAL_SPLITS) $(DRAW) $(call flags,MODELS REGEN CORES TIMING_CORES TIMING TIMING_SECONDS TIMING_INPUTS) $(HOW))
 
 .PHONY: report
 report: .venv-ready ## Write the report again from what eval measured: DATA_PATH EVAL_SPLIT
@@ -94,7 +94,7 @@ report: .venv-ready ## Write the report again from what eval measured: DATA_PATH
 
 .PHONY: compare
 compare: $(if $(filter-out 0 no false,$(MEASURE)),setup,.venv-ready) ## Models of several evaluations: FOLDERS="a b:model" OUT; MEASURE=1 times them together
-	$(call run,compare,$(FOLDERS) $(call flags,DATA_PATH SPLIT OUT ROOT SEED CORES TIMING_CORES TIMING_SECONDS) $(call switch,MEASURE) $(HOW))
+	$(call run,compare,$(FOLDERS) $(call flags,DATA_PATH SPLIT OUT ROOT SEED CORES TIMING_CORES TIMING_SECONDS TIMING_INPUTS) $(call switch,MEASURE) $(HOW))
 
 .PHONY: stress
 stress: setup ## Time the passing solutions on larger inputs, too: OF=annotate|eval DATA_PATH SPLIT TIMING_SECONDS
@@ -151,6 +151,10 @@ bench-timing: image ## Are run-time labels true? Ours, the published method, pyp
 .PHONY: bench-stress
 bench-stress: image ## Do larger inputs show algorithms? Released solutions, expert rewrites: QUICK=1 CORES=0,1 (needs CODE_OPTIMISE_DATA)
 	$(strip $(BIN)/python -m tests.benchmarks.stress $(call switch,QUICK) $(call flag,CORES) $(BENCH_ARGS))
+
+.PHONY: bench-sampling
+bench-sampling: image ## How fast solutions are drawn: ours, the published loop, generate with stops: QUICK=1
+	$(strip OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tests.benchmarks.sampling $(call switch,QUICK) $(BENCH_ARGS))
 
 .PHONY: bench-merge
 bench-merge: .venv-ready ## Memory and time of merging up to a million generated samples: QUICK=1

@@ -1,8 +1,11 @@
-"""What tells one model from another, so that results of two never mix in one folder."""
+"""What tells one model from another, and one host from another, so that results of two never mix."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import platform
+from functools import cache
 from pathlib import Path
 
 _SUFFIXES = frozenset({".safetensors", ".bin", ".gguf", ".json"})
@@ -29,3 +32,26 @@ def model_fingerprint(model: Path | str) -> str:
                     stream.seek(size * probe // _PROBES)
                     digest.update(stream.read(_PROBE_BYTES))
     return digest.hexdigest()[:16]
+
+
+@cache
+def host_fingerprint() -> str:
+    """16 hex digits that tell this machine from others: its names, its processor and how many of them it has.
+
+    Nobody can read a name out of it. A container with a name of its own counts as a machine of its own.
+    """
+    parts = (platform.node(), _read("/etc/machine-id"), processor_name(), str(os.cpu_count()))
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def processor_name() -> str:
+    """As the system gives it; the architecture where it gives none."""
+    names = (line.partition(":")[2].strip() for line in _read("/proc/cpuinfo").splitlines() if "model name" in line)
+    return next(names, platform.machine())
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace").strip()
+    except OSError:
+        return ""

@@ -36,6 +36,18 @@ def timing_cpus(cpus: Sequence[int], siblings: Siblings | None) -> tuple[int, ..
     return firsts[1:] or firsts
 
 
+def slots(cpus: Sequence[int], siblings: Siblings | None) -> tuple[int, ...]:
+    """One logical CPU a physical core, the first core last: where not all are taken it is left to the host side."""
+    firsts = one_per_core(cpus, siblings)
+    return firsts[1:] + firsts[:1]
+
+
+def place_slots(cpus: Sequence[int], siblings: Siblings | None, taken: Sequence[int]) -> Placement:
+    """Those of `slots` that are taken time; they and their siblings among `cpus` judge."""
+    cores = {physical_core(cpu, siblings) for cpu in taken}
+    return Placement(tuple(cpu for cpu in cpus if physical_core(cpu, siblings) in cores), tuple(taken))
+
+
 def one_per_core(cpus: Sequence[int], siblings: Siblings | None) -> tuple[int, ...]:
     """The first of these logical CPUs on each physical core."""
     firsts: dict[tuple[int, ...], int] = {}

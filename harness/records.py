@@ -152,6 +152,7 @@ class MeasurementBlock:
     solutions: list[SolutionTiming]  # in the order they ran
     of: str = ""  # which set of solutions is being compared; a round may hold a part of it
     seconds: float = 0.0  # core-seconds that the block took
+    host: str = ""  # harness.fingerprint.host_fingerprint of the machine; "" in folders made before it was noted
 
 
 @dataclass(frozen=True, slots=True)

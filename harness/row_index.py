@@ -50,6 +50,14 @@ class TaskIndex(Generic[Row]):
 
     def rows(self, task_id: str) -> Iterator[Row]:
         """The problem's rows in file order."""
+        for offset, line in self._lines(task_id):
+            yield self._parse(line, offset)
+
+    def lines(self, task_id: str) -> Iterator[bytes]:
+        """The same rows as they stand in the file, line ends included."""
+        return (line for _, line in self._lines(task_id))
+
+    def _lines(self, task_id: str) -> Iterator[tuple[int, bytes]]:
         if task_id not in self._places:
             return
         with self.path.open("rb", buffering=0) as stream:
@@ -57,7 +65,7 @@ class TaskIndex(Generic[Row]):
                 data = os.pread(stream.fileno(), sum(lengths), begin)
                 at = 0
                 for length in lengths:
-                    yield self._parse(data[at : at + length], begin + at)
+                    yield begin + at, data[at : at + length]
                     at += length
 
     def _parse(self, line: bytes, offset: int) -> Row:

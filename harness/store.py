@@ -1,7 +1,9 @@
 """Append-only JSONL files and the manifest of a run folder: what makes every stage resumable.
 
-A row is one line, written whole and flushed, so a killed run loses nothing that was finished; a half-written last line
-is dropped when the file is opened again. A run folder remembers the settings it was made with and refuses others.
+A row is one line, written whole at once, so a killed run loses nothing that was finished; a half-written last line is
+dropped when the file is opened again. A run folder remembers the settings it was made with and refuses others, and is
+worked on by one command at a time. Whatever can't be written is told as UserError, with the file, and what was there
+before stays.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -19,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import DataError, UserError
 from harness.records import SCHEMA_VERSION
+from harness.storage_errors import storage_errors
 
 Row = TypeVar("Row")
 
@@ -42,7 +46,8 @@ def parse_row(row_type: type[Row], line: bytes | str, *, where: str) -> Row:
         raise DataError(
             f"column {column!r}: {first['msg']}" if column else str(first["msg"]),
             where=where,
-            fix=f"each row is a JSON object with the fields of {row_type.__name__} (docs/results.md)",
+            fix=f"each row is a JSON object with the fields of {row_type.__name__} (docs/results.md); "
+            "a line that a power cut spoilt may be deleted: it is made again",
         ) from error
 
 
@@ -78,38 +83,49 @@ def encode_row(row: Any) -> str:
 
 
 class AppendFile:
-    """A JSONL file that rows are added to. Opening drops a half-written last line."""
+    """A JSONL file that rows are added to. Opening drops a half-written last line.
+
+    Not buffered: a row is in the system's hands when `append` returns, and the disk's after `close`.
+    """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if overwrite:
-            path.unlink(missing_ok=True)
-        self._stream: IO[bytes] = path.open("a+b")
-        self._drop_unfinished_line()
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if overwrite:
+                path.unlink(missing_ok=True)
+            self._stream = path.open("a+b", buffering=0)
+            self._drop_unfinished_line()
 
     def _drop_unfinished_line(self) -> None:
+        """Also the zeros that a power cut leaves where a file had grown and its data had not come to the disk."""
         end = self._stream.seek(0, os.SEEK_END)
         position = end
         while position > 0:
             start = max(0, position - 65536)
-            self._stream.seek(start)
-            newline = self._stream.read(position - start).rfind(b"\n")
+            newline = os.pread(self._stream.fileno(), position - start, start).rfind(b"\n")
             if newline >= 0:
                 position = start + newline + 1
                 break
             position = start
         if position != end:
             self._stream.truncate(position)
-        self._stream.seek(0, os.SEEK_END)
 
     def append(self, row: Any) -> None:
-        self._stream.write(row_line(row))
-        self._stream.flush()
+        """Raises UserError where there is no room; the file then ends with the row before."""
+        line = row_line(row)
+        before = os.fstat(self._stream.fileno()).st_size
+        try:
+            with storage_errors(self.path):
+                _write_all(self._stream.fileno(), line)
+        except BaseException:
+            with suppress(OSError):
+                self._stream.truncate(before)
+            raise
 
     def close(self) -> None:
-        os.fsync(self._stream.fileno())
-        self._stream.close()
+        with self._stream, storage_errors(self.path):
+            os.fsync(self._stream.fileno())
 
     def __enter__(self) -> AppendFile:
         return self
@@ -118,23 +134,65 @@ class AppendFile:
         self.close()
 
 
+def _write_all(descriptor: int, data: bytes) -> None:
+    """A disk that fills up, and a limit, take a part first, and refuse the next."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """A stream whose file is there, whole, when the block ends without an error; else what was there before stays.
 
-    Written beside its place, synced, then renamed.
+    Written beside its place under a name that depends on nothing else, synced, then renamed. So what a killed process
+    left is written over by the next. Raises UserError while another process writes the same file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = temporary.open("ab")  # not "wb", which would empty what another process is just writing
     try:
-        with temporary.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        held(stream.fileno(), temporary, "another command is writing this file", path)
+        try:
+            with storage_errors(path):
+                stream.truncate(0)
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+                temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+    finally:
+        with suppress(OSError):  # there is no room for what is still buffered, and the file is gone
+            stream.close()
+
+
+def held(descriptor: int, place: Path, in_use: str, path: Path) -> None:
+    """Lock a file or folder that was opened at `place` until it is closed. Raises UserError (`in_use`, `path`) if it
+    is locked, or no longer at its place: whoever had it has just finished."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(in_use, where=str(path), fix="wait for it, or end it") from error
+    except OSError as error:
+        fix = "mount it with locks (Lustre: -o flock; NFS: version 4), or give another --root"
+        raise UserError(f"files can't be locked here ({error.strerror})", where=str(path), fix=fix) from error
+    if not place.exists() or not os.path.samestat(os.fstat(descriptor), place.stat()):
+        raise UserError(in_use, where=str(path), fix="wait for it, or end it")
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the folder's own entries, such as a new name of a file, on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # some network drives know of no such thing
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:
@@ -155,14 +213,21 @@ def write_rows(path: Path, rows: Iterable[Any]) -> None:
             stream.write(row_line(row))
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, *, fix: str = "") -> dict[str, Any]:
+    """Raises DataError, with that fix, for a file that can't be read as a JSON object."""
     try:
         value = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise DataError(str(error), where=str(path)) from error
+        raise DataError(str(error), where=str(path), fix=fix) from error
     if not isinstance(value, dict):
-        raise DataError("not a JSON object", where=str(path))
+        raise DataError("not a JSON object", where=str(path), fix=fix)
     return value
+
+
+_SPOILT_MANIFEST = (
+    "delete this file and run the same command with the same settings again: it is written anew, and rows stay "
+    "(a model's folder: delete the folder)"
+)
 
 
 class Manifest:
@@ -170,9 +235,9 @@ class Manifest:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "manifest.json"
-        self._data: dict[str, Any] = (
-            read_json(self.path) if self.path.exists() else {"schema_version": SCHEMA_VERSION, "stages": {}}
-        )
+        self._data: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "stages": {}}
+        if self.path.exists():
+            self._data = read_json(self.path, fix=_SPOILT_MANIFEST)
         self._data.setdefault("stages", {})
         if self._data.get("schema_version") != SCHEMA_VERSION:
             raise DataError(
@@ -186,6 +251,11 @@ class Manifest:
         recorded = self._data["stages"].get(name, {})
         assert isinstance(recorded, dict)
         return recorded
+
+    @property
+    def names(self) -> list[str]:
+        """The stages that ran."""
+        return sorted(self._data["stages"])
 
     def begin(self, name: str, settings: Mapping[str, Any], *, overwrite: bool = False) -> None:
         """Record a stage's settings, or refuse if rows made with other settings are there."""
@@ -212,15 +282,32 @@ class Manifest:
         write_atomically(self.path, json.dumps(self._data, indent=2, sort_keys=True) + "\n")
 
 
+_LOCKED: ContextVar[frozenset[Path]] = ContextVar("_LOCKED", default=frozenset())
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a run folder for one command; a second command on the same folder is refused at once."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(
-                "another command is working on this folder", where=str(folder), fix="wait for it, or end it"
-            ) from error
+    """Hold a run folder for one command; a second command on the same folder is refused at once.
+
+    Within such a block it may be asked for again: a command of several stages holds the folder from its first to its
+    last. Half-written files that a killed command left are removed.
+    """
+    place = folder.resolve()
+    if place in _LOCKED.get():
         yield
+        return
+    path = folder / ".lock"
+    with storage_errors(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        stream = path.open("w")
+    with stream:
+        held(stream.fileno(), path, "another command is working on this folder", folder)
+        token = _LOCKED.set(_LOCKED.get() | {place})
+        try:
+            with storage_errors(path):
+                for left in folder.glob(".*.tmp"):
+                    if left.is_file():
+                        left.unlink(missing_ok=True)
+            yield
+        finally:
+            _LOCKED.reset(token)

@@ -12,11 +12,15 @@ from sandbox.engine import connect
 from sandbox.errors import SandboxError
 from sandbox.image import ImageInfo, ensure_image
 
-NEEDS_DOCKER = ("docker", "hostile", "e2e")
+NEEDS_DOCKER = ("docker", "hostile", "e2e", "ray")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With SKIP_DOCKER=1, deselect (and so count) what needs Docker; without it, nothing is left out silently."""
+    if os.environ.get("SKIP_RAY", "") not in ("", "0"):
+        clusters = [item for item in items if item.get_closest_marker("ray")]
+        config.hook.pytest_deselected(items=clusters)
+        items[:] = [item for item in items if item not in set(clusters)]
     needs = [item for item in items if any(item.get_closest_marker(name) for name in NEEDS_DOCKER)]
     if os.environ.get("SKIP_DOCKER", "") not in ("", "0"):
         config.hook.pytest_deselected(items=needs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -34,7 +35,8 @@ def execute(
     INTERNAL rows of an earlier run are run again: they say nothing about the solution. Samples of unknown problems are
     left out and counted under "unknown problem".
     """
-    done, verdicts = _finished(path)
+    judged = Judged(path)
+    done, verdicts = judged.count, judged.verdicts
     waiting: deque[Sample] = deque()
     unknown = 0
 
@@ -44,11 +46,11 @@ def execute(
             problem = problems.get(sample.task_id)
             if problem is None:
                 unknown += 1
-            elif sample.key not in done:
+            elif not judged.has(sample):
                 waiting.append(sample)
                 yield job_for(problem, sample.completion)
 
-    with AppendFile(path) as output, reporter.task("running", total, done=len(done), unit="solutions") as task:
+    with AppendFile(path) as output, reporter.task("running", total, done=done, unit="solutions") as task:
         for execution in sandbox.run_many(jobs()):
             row = execution_row(waiting.popleft(), execution, problems)
             output.append(row)
@@ -57,16 +59,44 @@ def execute(
     if unknown:
         verdicts["unknown problem"] = unknown
         reporter.warn(f"{unknown} samples belong to problems that are not in the data set; they were not run")
-    if verdicts[Verdict.INTERNAL] > INTERNAL_SHARE_LIMIT * max(1, verdicts.total()):
-        reporter.warn(f"{verdicts[Verdict.INTERNAL]} of {verdicts.total()} runs came to nothing (INTERNAL)")
+    warn_of_internal(verdicts, reporter)
     return verdicts
 
 
-def _finished(path: Path) -> tuple[set[tuple[str, str, int]], Counter[str]]:
-    """Keys that need no run, and the verdicts so far. A later row for a key replaces an earlier one."""
-    latest = {row.key: row.verdict for row in read_rows(path, ExecutionRow)}
-    kept = {key: verdict for key, verdict in latest.items() if verdict != Verdict.INTERNAL}
-    return set(kept), Counter(kept.values())
+def warn_of_internal(verdicts: Counter[str], reporter: Reporter) -> None:
+    if verdicts[Verdict.INTERNAL] > INTERNAL_SHARE_LIMIT * max(1, verdicts.total()):
+        reporter.warn(f"{verdicts[Verdict.INTERNAL]} of {verdicts.total()} runs came to nothing (INTERNAL)")
+
+
+class Judged:
+    """Which samples a file has verdicts of: INTERNAL ones are none. A later row for a sample replaces an earlier one.
+
+    Takes some hundred bytes a sample.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._latest: dict[tuple[str, str], dict[int, str]] = {}  # of a model's samples of a problem, by number
+        for row in read_rows(path, ExecutionRow):
+            own = self._latest.setdefault((sys.intern(row.model), row.task_id), {})
+            own[row.sample_id] = sys.intern(row.verdict)
+
+    def has(self, sample: Sample) -> bool:
+        verdict = self._latest.get((sample.model, sample.task_id), {}).get(sample.sample_id, Verdict.INTERNAL)
+        return verdict != Verdict.INTERNAL
+
+    @property
+    def verdicts(self) -> Counter[str]:
+        every = Counter[str](verdict for own in self._latest.values() for verdict in own.values())
+        del every[Verdict.INTERNAL]
+        return every
+
+    @property
+    def internal(self) -> int:
+        return sum(verdict == Verdict.INTERNAL for own in self._latest.values() for verdict in own.values())
+
+    @property
+    def count(self) -> int:
+        return self.verdicts.total()
 
 
 def latest_executions(path: Path) -> dict[tuple[str, str, int], ExecutionRow]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.annotation.executing import job_for
@@ -11,31 +11,37 @@ from harness.annotation.measuring import ProblemState
 from harness.progress import Reporter
 from harness.records import LegacyOutcome, LegacyTiming, ProblemLabels
 from harness.store import AppendFile, read_rows
-from harness.timing.legacy import latest, legacy_labels, measure_legacy, passes_of
+from harness.timing.legacy import PASSES, LegacyRun, latest, legacy_labels, measure_legacy
 
 LEGACY = "legacy.jsonl"
 
 
-def measure_passes(states: Sequence[ProblemState], path: Path, cores: Sequence[int], reporter: Reporter) -> None:
+def measure_passes(states: Iterable[ProblemState], path: Path, cores: Sequence[int], reporter: Reporter) -> None:
     """Measure the passes that `path` has no row for; INTERNAL ones are run again. Raises SandboxError."""
-    runs = list(
-        passes_of(
-            (state.problem.task_id, solution_id, job_for(state.problem, completion))
-            for state in states
-            for solution_id, completion in state.completions.items()
-        )
-    )
     there = {row.key for row in latest(read_rows(path, LegacyTiming)) if row.outcome is not LegacyOutcome.INTERNAL}
-    todo = [run for run in runs if run.key not in there]
+    total = left = 0
+    for run in _passes(states):
+        total += 1
+        left += run.key not in there
+    todo = (run for run in _passes(states) if run.key not in there)
     with (
         AppendFile(path) as output,
-        reporter.task("legacy timing", len(runs), done=len(runs) - len(todo), unit="passes") as task,
+        reporter.task("legacy timing", total, done=total - left, unit="passes") as task,
     ):
         without = 0
-        for row in measure_legacy(cores, todo) if todo else ():  # no containers for nothing
+        for row in measure_legacy(cores, todo) if left else ():  # no containers for nothing
             output.append(row)
             without += row.outcome is not LegacyOutcome.MEASURED
             task.advance(note=f"{without} without a measurement" if without else "")
+
+
+def _passes(states: Iterable[ProblemState]) -> Iterator[LegacyRun]:
+    """As published: a pass over all solutions, then the next over all of them."""
+    for number in range(PASSES):
+        for state in states:
+            for solution_id, completion in state.completions.items():
+                job = job_for(state.problem, completion)
+                yield LegacyRun(state.problem.task_id, solution_id, number, job)
 
 
 def pass_outcomes(path: Path) -> dict[str, int]:

@@ -2,28 +2,32 @@
 
 A block stays on one core. The problems of a core take turns, one block each, so that a problem's rounds lie apart in
 time and a spell of bad weather on the machine spoils one round of many problems rather than all rounds of one. What is
-decided is confirmed on another core where there is one.
+decided is confirmed on another core where there is one. Problems are made when their turn comes and forgotten when they
+are done.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
+from typing import Protocol
 
 from harness.annotation.executing import job_for
 from harness.annotation.settings import AnnotationSettings
+from harness.annotation.turns import Turns
+from harness.fingerprint import host_fingerprint
 from harness.progress import Reporter
 from harness.records import ExecutionRow, MeasurementBlock, Problem, Sample, SolutionTiming, TimingInputs
-from harness.store import AppendFile, read_rows
+from harness.row_index import TaskIndex
+from harness.store import AppendFile
 from harness.threads import merged
 from harness.timing.decisions import MEMOISES
 from harness.timing.rounds import Step, next_step
-from harness.timing.schedule import block_order, contaminated, hash_seed, set_digest
+from harness.timing.schedule import block_order, contaminated, current_blocks, hash_seed, set_digest
 from sandbox import Block, BlockTiming, Sandbox, TimedSolution, Timing, Verdict, timing_cores
 
 CALIBRATION_BLOCKS = 4  # reference-only blocks per core before the first real one
@@ -56,6 +60,15 @@ class ProblemState:
             return None
         return next_step(self.blocks, self.completions, settings.decision, hurry=hurry)
 
+    def resume(self, earlier: Iterable[MeasurementBlock], host: str, settings: AnnotationSettings) -> None:
+        """Count earlier blocks of the same solutions: those that finished the problem, on whatever host; else only
+        those of this host, because times of two are never compared."""
+        digest = set_digest(self.completions)
+        same = [block for block in earlier if block.of == digest]
+        self.blocks = current_blocks(same)
+        if self.blocks and self.blocks[-1].host != host and self.next_step(settings, hurry=False) is not None:
+            self.blocks = [block for block in same if block.host == host]
+
     def block(self, step: Step, settings: AnnotationSettings) -> Block:
         loops = self.loops
         return Block(
@@ -79,6 +92,7 @@ class ProblemState:
             solutions=[solution_timing(one) for one in timing.timings],
             of=set_digest(self.completions),
             seconds=round(seconds, 4),
+            host=host_fingerprint(),
         )
         self.blocks.append(block)
         return block
@@ -90,22 +104,38 @@ def passing_solutions(
     executions: Mapping[tuple[str, str, int], ExecutionRow],
     settings: AnnotationSettings,
 ) -> list[ProblemState]:
-    """The problems worth timing, each with its distinct passing solutions."""
-    passing: dict[str, dict[str, str]] = {}
-    failing: dict[str, set[str]] = {}
+    """The problems worth timing, each with its distinct passing solutions, in the order of their first samples."""
+    by_task: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_task.setdefault(sample.task_id, []).append(sample)
+    found = (
+        passing_of(problems[task_id], own, executions, settings)
+        for task_id, own in by_task.items()
+        if task_id in problems
+    )
+    return [state for state in found if state is not None]
+
+
+def passing_of(
+    problem: Problem,
+    samples: Iterable[Sample],
+    executions: Mapping[tuple[str, str, int], ExecutionRow],
+    settings: AnnotationSettings,
+) -> ProblemState | None:
+    """The problem with its distinct passing solutions; None where it is not worth timing."""
+    passing: dict[str, str] = {}
+    failing: set[str] = set()
     for sample in samples:
         row = executions.get(sample.key)
         if row is None or row.verdict == Verdict.INTERNAL:
             continue
         if row.verdict == Verdict.PASSED:
-            passing.setdefault(row.task_id, {}).setdefault(row.solution_id, sample.completion)
+            passing.setdefault(row.solution_id, sample.completion)
         else:
-            failing.setdefault(row.task_id, set()).add(row.solution_id)
-    return [
-        ProblemState(timed_problem(problems[task_id], settings.timing_inputs), completions)
-        for task_id, completions in passing.items()
-        if len(completions) >= settings.min_passing and len(failing.get(task_id, ())) >= settings.min_failing
-    ]
+            failing.add(row.solution_id)
+    if not passing or len(passing) < settings.min_passing or len(failing) < settings.min_failing:
+        return None
+    return ProblemState(timed_problem(problem, settings.timing_inputs), passing)
 
 
 def timed_problem(problem: Problem, inputs: TimingInputs) -> Problem:
@@ -115,17 +145,37 @@ def timed_problem(problem: Problem, inputs: TimingInputs) -> Problem:
     return problem
 
 
+class Problems(Protocol):
+    """Problems to time, which may be made anew whenever they are asked for."""
+
+    @property
+    def task_ids(self) -> Sequence[str]: ...
+
+    def __iter__(self) -> Iterator[ProblemState]: ...
+
+
 def measure(
-    states: Sequence[ProblemState], path: Path, sandbox: Sandbox, settings: AnnotationSettings, reporter: Reporter
+    states: Sequence[ProblemState] | Problems,
+    path: Path,
+    sandbox: Sandbox,
+    settings: AnnotationSettings,
+    reporter: Reporter,
 ) -> None:
     """Measure until every problem is done, appending one row per block. Finished blocks of an earlier run count."""
-    _add_finished_blocks(states, path)
+    task_ids = [state.problem.task_id for state in states] if isinstance(states, Sequence) else states.task_ids
     cores = settings.timing_cores or tuple(timing_cores(sandbox.cores))
     tally = _Tally(max(1, settings.decision.min_rounds))
-    planned = tally.planned_rounds * len(states)
-    done = sum(min(len(state.blocks), tally.planned_rounds) for state in states)
+    earlier = TaskIndex(path, MeasurementBlock)
+    done = sum(min(earlier.count(task_id), tally.planned_rounds) for task_id in task_ids)
+    planned = tally.planned_rounds * len(task_ids)
+
+    def resumed() -> Iterator[ProblemState]:
+        for state in states:
+            state.resume(earlier.rows(state.problem.task_id), host_fingerprint(), settings)
+            yield state
+
     with AppendFile(path) as output, reporter.task("timing", planned, done=done, unit="blocks") as task:
-        for block in measured_blocks(states, cores, sandbox, settings, reporter.warn):
+        for block in measured_blocks(resumed(), cores, sandbox, settings, reporter.warn):
             output.append(block)
             task.advance(tally.add(block), note=tally.note)
 
@@ -156,82 +206,54 @@ class _Tally:
         return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
-def _add_finished_blocks(states: Sequence[ProblemState], path: Path) -> None:
-    by_task = {state.problem.task_id: (state, set_digest(state.completions)) for state in states}
-    for block in read_rows(path, MeasurementBlock):
-        state, digest = by_task.get(block.task_id, (None, ""))
-        if state is not None and block.of == digest:
-            state.blocks.append(block)
-
-
-class _Turns:
-    """Which problem a core takes next. Screening stays on the core that a problem was dealt to; for confirmation it
-    moves to the next core."""
-
-    def __init__(self, states: Sequence[ProblemState], cores: Sequence[int]) -> None:
-        self._cores = list(cores)
-        self._lines = {core: deque(states[index :: len(cores)]) for index, core in enumerate(cores)}
-        self._moved: set[int] = set()
-        self._left = len(states)
-        self._change = threading.Condition()
-
-    def take(self, core: int) -> ProblemState | None:
-        """The next problem of this core, waiting for one that may still move here; None: there is nothing left."""
-        with self._change:
-            while not self._lines[core] and self._left:
-                self._change.wait()
-            return self._lines[core].popleft() if self._left else None
-
-    def back(self, core: int, state: ProblemState) -> None:
-        with self._change:
-            self._lines[core].append(state)
-            self._change.notify_all()
-
-    def move(self, core: int, state: ProblemState) -> bool:
-        """Hand it to the next core, once; False where it is to stay."""
-        if len(self._cores) < 2 or id(state) in self._moved:
-            return False
-        self._moved.add(id(state))
-        self.back(self._cores[(self._cores.index(core) + 1) % len(self._cores)], state)
-        return True
-
-    def done(self) -> None:
-        with self._change:
-            self._left -= 1
-            self._change.notify_all()
-
-    def stop(self) -> None:
-        with self._change:
-            self._left = 0
-            self._change.notify_all()
-
-
 def measured_blocks(
-    states: Sequence[ProblemState],
+    states: Iterable[ProblemState],
     cores: Sequence[int],
     sandbox: Sandbox,
     settings: AnnotationSettings,
     warn: Callable[[str], None],
 ) -> Iterator[MeasurementBlock]:
-    """Finished blocks of all cores as they become ready: one thread per core."""
-    turns = _Turns(states, cores)
+    """Finished blocks of all cores as they become ready: one thread per core, and one in which `states` is read."""
+    for _, block in timing_events(states, cores, sandbox, settings, warn):
+        if block is not None:
+            yield block
+
+
+def timing_events(
+    states: Iterable[ProblemState],
+    cores: Sequence[int],
+    sandbox: Sandbox,
+    settings: AnnotationSettings,
+    warn: Callable[[str], None],
+) -> Iterator[tuple[ProblemState, MeasurementBlock | None]]:
+    """Every block as in `measured_blocks`, with its problem; and None, once the problem is done."""
+    turns = Turns[ProblemState](cores)
     deadline = time.monotonic() + (settings.timing_seconds or float("inf"))
     sources = {f"timing-{core}": _on_core(core, turns, sandbox, settings, warn, deadline) for core in cores}
-    yield from merged(sources, turns.stop)
-    begun = sum(bool(state.blocks) for state in states)
-    if begun < len(states) and time.monotonic() > deadline:
-        left_out = len(states) - begun
+    left_out = 0
+    for event in merged({"problems": _dealing(turns, states), **sources}, turns.stop):
+        state, block = event
+        left_out += block is None and not state.blocks
+        yield event
+    if left_out and time.monotonic() > deadline:
         warn(f"the time for timing ({settings.timing_seconds:.0f} s) is used up: {left_out} problems were not timed")
+
+
+def _dealing(
+    turns: Turns[ProblemState], states: Iterable[ProblemState]
+) -> Iterator[tuple[ProblemState, MeasurementBlock | None]]:
+    turns.fill(states)
+    yield from ()
 
 
 def _on_core(
     core: int,
-    turns: _Turns,
+    turns: Turns[ProblemState],
     sandbox: Sandbox,
     settings: AnnotationSettings,
     warn: Callable[[str], None],
     deadline: float,
-) -> Iterator[MeasurementBlock]:
+) -> Iterator[tuple[ProblemState, MeasurementBlock | None]]:
     """One core's problems in turn, a block each, until all are done."""
     references: deque[int] = deque(maxlen=RECENT_REFERENCES)
     while state := turns.take(core):
@@ -241,9 +263,10 @@ def _on_core(
                 references.extend(sandbox.measure(empty, core=core).reference_ns)
         step = state.next_step(settings, hurry=time.monotonic() > deadline)
         if step is None:
-            turns.done()
+            turns.done(state)
             if state.broken >= MAX_BROKEN:
                 warn(f"{state.problem.task_id}: given up after {state.broken} blocks that came to nothing")
+            yield state, None
             continue
         if step.confirms and turns.move(core, state):
             continue
@@ -251,7 +274,7 @@ def _on_core(
         timing = sandbox.measure(state.block(step, settings), core=core)
         if all(timing.reference_ns):
             references.extend(timing.reference_ns)
-            yield state.add(step, timing, references, time.monotonic() - began)
+            yield state, state.add(step, timing, references, time.monotonic() - began)
         else:
             state.broken += 1
         turns.back(core, state)

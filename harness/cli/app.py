@@ -5,6 +5,7 @@ Nothing heavy is imported here, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typer.core import TyperGroup
 from harness.cli import options as o
 from harness.errors import UserError
 from harness.records import TimingInputs, TimingMethod
+from harness.storage_errors import storage_error
 
 EXIT_USER_ERROR, EXIT_INTERRUPTED = 2, 130
 STAGES, AROUND = "The pipeline, in order", "Around it"
@@ -28,9 +30,10 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            if not actionable(error):
+            told = storage_error(error) or error
+            if not actionable(told):
                 raise
-            show_error(error)
+            show_error(told)
             raise typer.Exit(EXIT_USER_ERROR) from error
         except KeyboardInterrupt as interrupt:
             message("stopped; run the same command again to go on", style="yellow")
@@ -87,6 +90,7 @@ def sample(
     temp: o.Temp = 0.6,
     max_new_tokens: o.MaxNewTokens = 256,
     batch_size: o.BatchSize = None,
+    dtype: o.Dtype = o.Weights.AUTO,
     served_model: o.ServedName = None,
     concurrency: o.Concurrency = 8,
     api_key_env: o.ApiKeyEnv = None,
@@ -95,17 +99,25 @@ def sample(
     save_path: o.SavePath = "default",
     root: o.Root = Path("runs"),
     seed: o.Seed = 1,
+    shard: o.ShardWord = None,
+    engine: o.EngineOption = o.EngineName.LOCAL,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
 ) -> None:
     """Draw solutions from a model: `samples.jsonl`."""
-    from harness.cli import asked, stages
+    from harness.cli import asked, cluster, stages
     from harness.sampling.settings import ServerSettings
 
     where = asked.Where(root, save_path, data_path, tuple(o.split_words(split)), limit, task_ids)
     server = ServerSettings(served_model, concurrency, api_key_env, tokenizer, api.value)
-    how = asked.Drawing(model_path, n_seq, n_iter, temp, max_new_tokens, batch_size, seed, server)
-    stages.sample(where, how, asked.reporter(), overwrite=overwrite, dry_run=dry_run)
+    how = asked.Drawing(model_path, n_seq, n_iter, temp, max_new_tokens, batch_size, seed, dtype.value, server)
+    ray, tell = engine is o.EngineName.RAY, asked.reporter()
+    part = cluster.shard_of(shard, ray=ray)
+    if part is not None:
+        cluster.sample_shard(where, how, part, tell, overwrite=overwrite, dry_run=dry_run)
+        return
+    with cluster.drawing_source(how, tell, ray=ray and not dry_run) as source:
+        stages.sample(where, how, tell, source=source, overwrite=overwrite, dry_run=dry_run)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -123,18 +135,49 @@ def annotate(
     timing_cores: o.TimingCores = None,
     timing: o.Timing = TimingMethod.BLOCKS,
     timing_seconds: o.TimingSeconds = None,
+    timing_inputs: o.TimedOn = TimingInputs.OWN,
+    shard: o.ShardWord = None,
+    engine: o.EngineOption = o.EngineName.LOCAL,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
 ) -> None:
     """Judge the samples in the sandbox, time the ones that pass, and merge: `executions.jsonl`, `measurements.jsonl`
     (or `legacy.jsonl`), and the training data."""
-    from harness.cli import asked, exchange, stages
+    from harness.cli import asked, cluster, exchange, stages
 
     where = asked.Where(root, save_path, data_path, tuple(o.split_words(split)), limit, task_ids)
+    used, timed = asked.Cores.parse(cores, timing_cores), asked.Timed(timing, timing_seconds, timing_inputs)
+    ray, tell = engine is o.EngineName.RAY, asked.reporter()
+    part = cluster.shard_of(shard, ray=ray, samples=samples)
     if samples is not None:
-        exchange.import_file(where, samples, model_name, asked.reporter(), overwrite=overwrite, dry_run=dry_run)
-    used, timed = asked.Cores.parse(cores, timing_cores), asked.Timed(timing, timing_seconds)
-    stages.annotate(where, seed, used, asked.reporter(), timed=timed, overwrite=overwrite, dry_run=dry_run)
+        exchange.import_file(where, samples, model_name, tell, overwrite=overwrite, dry_run=dry_run)
+    if part is not None:
+        cluster.annotate_shard(where, part, seed, used, timed, tell, overwrite=overwrite, dry_run=dry_run)
+        return
+    crew = cluster.annotation_engine(used, timed) if ray else None
+    stages.annotate(where, seed, used, tell, timed=timed, engine=crew, overwrite=overwrite, dry_run=dry_run)
+
+
+@app.command(rich_help_panel=STAGES)
+def gather(
+    data_path: o.DataPath = "starter",
+    split: o.TrainSplits = "train,validation",
+    limit: o.Limit = None,
+    task_ids: o.TaskIds = None,
+    save_path: o.SavePath = "default",
+    root: o.Root = Path("runs"),
+    overwrite: o.OverwriteGathered = False,
+) -> None:
+    """Put together what `sample --shard` and `annotate --shard` made, and merge: the folder is then as without shards.
+
+    Again and again, with the same result. Shards that are missing or not finished are named.
+    """
+    from harness.cli import asked, cluster, stages
+
+    where = asked.Where(root, save_path, data_path, tuple(o.split_words(split)), limit, task_ids)
+    tell = asked.reporter()
+    annotated = cluster.gather(where, tell, overwrite=overwrite)
+    stages.merge_splits(where, annotated, tell)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -218,6 +261,7 @@ def evaluate(
     temp: o.Temp = 0.6,
     max_new_tokens: o.MaxNewTokens = 256,
     batch_size: o.BatchSize = None,
+    dtype: o.Dtype = o.Weights.AUTO,
     served_model: o.ServedName = None,
     concurrency: o.Concurrency = 8,
     api_key_env: o.ApiKeyEnv = None,
@@ -241,7 +285,7 @@ def evaluate(
 
     where = asked.Where(root, save_path, data_path, (split,), limit, task_ids)
     server = ServerSettings(served_model, concurrency, api_key_env, tokenizer, api.value)
-    how = asked.Drawing(model_path, n_seq, n_iter, temp, max_new_tokens, batch_size, seed, server)
+    how = asked.Drawing(model_path, n_seq, n_iter, temp, max_new_tokens, batch_size, seed, dtype.value, server)
     stages.evaluate(
         where,
         how,
@@ -281,6 +325,7 @@ def compare(
     cores: o.Cores = None,
     timing_cores: o.TimingCores = None,
     timing_seconds: o.TimingSeconds = None,
+    timing_inputs: o.TimedOn = TimingInputs.OWN,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
 ) -> None:
@@ -291,10 +336,10 @@ def compare(
     wanted = c.Wanted(folders, root, out, data_path, split, seed)
     tell = asked.reporter()
     if measure:
-        used, timed = asked.Cores.parse(cores, timing_cores), asked.Timed(seconds=timing_seconds)
+        used, timed = asked.Cores.parse(cores, timing_cores), asked.Timed(seconds=timing_seconds, inputs=timing_inputs)
         c.measure(wanted, used, timed, tell, overwrite=overwrite, dry_run=dry_run)
-    elif cores or timing_cores or timing_seconds or overwrite:
-        options = "--cores, --timing_cores, --timing_seconds and --overwrite"
+    elif cores or timing_cores or timing_seconds or timing_inputs is not TimingInputs.OWN or overwrite:
+        options = "--cores, --timing_cores, --timing_seconds, --timing_inputs and --overwrite"
         raise UserError(f"{options} are about measuring", fix="add --measure")
     else:
         c.compare(wanted, tell, dry_run=dry_run)
@@ -448,6 +493,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    # A model's threads sleep while they wait for each other (OpenMP's spin): beside a neighbour that keeps one of two
+    # cores busy a decoding step took a tenth of the time (docs/benchmarks/sampling.md). It counts before torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app(prog_name="code-optimise")
 
 

@@ -58,6 +58,7 @@ class Drawing:
     max_new_tokens: int
     batch_size: int | None
     seed: int
+    dtype: str = "auto"
     server: ServerSettings | None = None
 
     def settings(self) -> SamplingSettings:
@@ -76,6 +77,7 @@ class Drawing:
             max_new_tokens=self.max_new_tokens,
             seed=self.seed,
             batch_size=self.batch_size,
+            dtype=self.dtype,
             server=server,
         )
 

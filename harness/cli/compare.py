@@ -98,20 +98,18 @@ def measure(
         Manifest(side.out).begin("compare", {"samples": digests}, overwrite=overwrite)
         record_problems(side.out, side.problems, side.data_path, side.split, overwrite=overwrite)
         write_rows(side.out / SAMPLES, samples)
-    settings = timed.settings(wanted.seed, cores)
-    annotate(
-        side.problems,
-        side.out,
-        settings=evaluation_settings(settings),
-        reporter=tell,
-        cores=cores.all,
-        overwrite=overwrite,
-    )
-    judge_held_out(
-        side.problems, side.out, settings=settings, reporter=tell, cores=cores.all, overwrite=overwrite
-    )
-    request = EvaluationRequest(_title(side), side.data_path, side.split, _command(), host_facts(wanted.root))
-    results = report(side.problems, side.names, side.out, annotation=settings, request=request)
+        settings = timed.settings(wanted.seed, cores)
+        annotate(
+            side.problems,
+            side.out,
+            settings=evaluation_settings(settings),
+            reporter=tell,
+            cores=cores.all,
+            overwrite=overwrite,
+        )
+        judge_held_out(side.problems, side.out, settings=settings, reporter=tell, cores=cores.all, overwrite=overwrite)
+        request = EvaluationRequest(_title(side), side.data_path, side.split, _command(), host_facts(wanted.root))
+        results = report(side.problems, side.names, side.out, annotation=settings, request=request)
     _show(results, side.out, tell)
 
 
@@ -186,15 +184,14 @@ def _facts(side: Side, comparison: Comparison) -> dict[str, Any]:
 def _context(side: Side, comparison: Comparison, facts: dict[str, Any]) -> Any:
     from harness.report.context import ReportContext, pick_examples
 
-    examples = pick_examples(
-        side.problems, comparison.samples, comparison.executions, comparison.labels, side.names
-    )
+    examples = pick_examples(side.problems, comparison.samples, comparison.executions, comparison.labels, side.names)
     return ReportContext(
         title=_title(side),
         data=side.data_path,
         split=side.split,
         facts=facts,
         examples=examples,
+        stress=comparison.stress,
         warnings=comparison.warnings,
         command=_command(),
     )

@@ -52,6 +52,21 @@ class Interface(StrEnum):
     CHAT = "chat"
 
 
+class Weights(StrEnum):
+    """harness.sampling.settings.DTYPES, which is not imported here."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
+class EngineName(StrEnum):
+    """Where sampling and annotating take place."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 class Judged(StrEnum):
     """Whose solutions get stress inputs."""
 
@@ -177,8 +192,12 @@ MaxNewTokens = Annotated[
 BatchSize = Annotated[
     int | None,
     typer.Option(
-        "--batch_size", help="Completions written side by side.", show_default="by device", rich_help_panel=SAMPLING
+        "--batch_size", help="Completions written side by side.", show_default="128", rich_help_panel=SAMPLING
     ),
+]
+Dtype = Annotated[
+    Weights,
+    typer.Option("--dtype", help="Of the weights; auto: float32 on a CPU, else bfloat16.", rich_help_panel=SAMPLING),
 ]
 SavePath = Annotated[
     str, typer.Option("--save_path", help="The experiment's name, a folder under each stage's.", rich_help_panel=RUN)
@@ -234,8 +253,31 @@ TimingSeconds = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+MACHINES = "More machines than one"
+ShardWord = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Only the I-th of N parts of the problems, in a folder of its own; `gather` puts all N together.",
+        show_default="all problems",
+        rich_help_panel=MACHINES,
+    ),
+]
+EngineOption = Annotated[
+    EngineName,
+    typer.Option(
+        "--engine",
+        help="local: this machine. ray: the Ray cluster that this machine belongs to (or RAY_ADDRESS).",
+        rich_help_panel=MACHINES,
+    ),
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Start over; without it, a run goes on.", rich_help_panel=RUN)
+]
+OverwriteGathered = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Also replace files that were not gathered from shards.", rich_help_panel=RUN),
 ]
 StressOf = Annotated[
     Judged, typer.Option("--of", help="Whose judged solutions: annotate's or eval's.", rich_help_panel=DATA)
@@ -444,7 +486,8 @@ MeasureTogether = Annotated[
     typer.Option(
         "--measure",
         help="Judge and time all their samples together in the sandbox: run times that were taken apart can't be "
-        "compared as they are. --cores, --timing_cores, --timing_seconds and --overwrite belong to it.",
+        "compared as they are. --cores, --timing_cores, --timing_seconds, --timing_inputs and --overwrite "
+        "belong to it.",
         rich_help_panel=COMPARING,
     ),
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +25,11 @@ from harness.store import Manifest, locked, read_rows
 
 if TYPE_CHECKING:
     from harness.annotation.settings import AnnotationSettings
+    from harness.annotation.stage import Engine
     from harness.evaluation.results import Results
     from harness.evaluation.stage import EvaluatedModel, EvaluationRequest
     from harness.merging.merge import MergeSettings
+    from harness.sampling.written import Origin
 
 SAMPLES, REJECTED = "samples.jsonl", "rejected.jsonl"
 BASE = "base"  # the name that results use for the model that training started from
@@ -35,7 +38,16 @@ BASE = "base"  # the name that results use for the model that training started f
 # --- sample -----------------------------------------------------------------------------------------------------
 
 
-def sample(where: Where, how: Drawing, tell: Reporter, *, overwrite: bool, dry_run: bool) -> None:
+def sample(
+    where: Where,
+    how: Drawing,
+    tell: Reporter,
+    *,
+    source: Origin | None = None,
+    overwrite: bool,
+    dry_run: bool,
+) -> None:
+    """source: the model, where it is not to be loaded into this process."""
     settings = how.settings()
     for split, problems in where.problems().items():
         folder = where.paths.samples(split)
@@ -49,7 +61,9 @@ def sample(where: Where, how: Drawing, tell: Reporter, *, overwrite: bool, dry_r
             continue
         from harness.sampling.stage import sample as draw
 
-        draw(problems, settings, folder, model_path=how.model_path, reporter=tell, overwrite=overwrite)
+        draw(
+            problems, settings, folder, model_path=how.model_path, reporter=tell, overwrite=overwrite, source=source
+        )
         tell.say(f"samples: {folder / SAMPLES}")
 
 
@@ -63,16 +77,18 @@ def annotate(
     tell: Reporter,
     *,
     timed: Timed | None = None,
+    engine: Engine | None = None,
     overwrite: bool,
     dry_run: bool,
 ) -> None:
+    """engine: where it takes place; None: on this machine, on `cores`."""
     from harness.annotation.stage import annotate as judge_and_time
 
     settings = (timed or Timed()).settings(seed, cores)
     by_split = where.problems()
     for split, problems in by_split.items():
         folder = where.paths.samples(split)
-        there = sum(1 for _ in read_rows(folder / SAMPLES, Sample))
+        there = _lines(folder / SAMPLES)
         if there == 0 and not dry_run:
             fix = "run `sample` first, or give --samples FILE"
             raise UserError("there are no samples", where=str(folder / SAMPLES), fix=fix)
@@ -87,6 +103,7 @@ def annotate(
             reporter=tell,
             cores=cores.all,
             overwrite=overwrite,
+            engine=engine,
         )
         print_counts(f"Verdicts, {split}", summary.verdicts)
         count = f"{summary.solutions_timed} solutions of {summary.problems_timed} problems timed"
@@ -95,13 +112,21 @@ def annotate(
         else:
             tell.say(f"{count} in {summary.blocks} blocks, {summary.contaminated} of them disturbed and repeated")
     if not dry_run:
-        from harness.merging.merge import MergeSettings
+        merge_splits(where, by_split, tell)
 
-        _merge(where, by_split, MergeSettings(), tell)
+
+def merge_splits(where: Where, by_split: Mapping[str, Sequence[Problem]], tell: Reporter) -> None:
+    """The training data of splits that are annotated, with the settings that `annotate` merges with."""
+    from harness.merging.merge import MergeSettings
+
+    _merge(where, by_split, MergeSettings(), tell)
 
 
 def _lines(path: Path) -> int:
-    return path.read_bytes().count(b"\n") if path.exists() else 0
+    if not path.exists():
+        return 0
+    with path.open("rb") as stream:
+        return sum(data.count(b"\n") for data in iter(lambda: stream.read(1 << 20), b""))
 
 
 def merge(where: Where, keep: MergeSettings, tell: Reporter) -> None:
@@ -165,17 +190,18 @@ def evaluate(
         listing = ", ".join(f"{model.name} ({model.path})" for model in models)
         tell.say(f"eval {split}: {len(problems)} problems × {how.n_seq} samples of {listing} into {folder}")
         return
-    results = evaluate_models(
-        problems,
-        models,
-        folder,
-        sampling=how.settings(),
-        annotation=(timed or Timed()).settings(how.seed, cores),
-        request=_request(where, split),
-        reporter=tell,
-        cores=cores.all,
-        overwrite=overwrite,
-    )
+    with locked(folder):
+        results = evaluate_models(
+            problems,
+            models,
+            folder,
+            sampling=how.settings(),
+            annotation=(timed or Timed()).settings(how.seed, cores),
+            request=_request(where, split),
+            reporter=tell,
+            cores=cores.all,
+            overwrite=overwrite,
+        )
     _show(results, folder, tell)
 
 
@@ -198,7 +224,8 @@ def report(where: Where, tell: Reporter) -> None:
     models = list(dict.fromkeys(row.model for row in read_rows(folder / SAMPLES, Sample)))
     models.sort(key=lambda name: name != BASE)
     annotation = _annotated_with(folder)
-    results = write_report(problems, models, folder, annotation=annotation, request=_request(where, split))
+    with locked(folder) if models else nullcontext():  # a folder that is not there is not made
+        results = write_report(problems, models, folder, annotation=annotation, request=_request(where, split))
     _show(results, folder, tell)
 
 
@@ -245,6 +272,8 @@ def stress(
             },
         )
         tell.say(f"stress: {folder / STRESS}")
+        if evaluated:
+            tell.say("next: `report` shows it beside the other results")
 
 
 def _annotated_with(folder: Path) -> AnnotationSettings:

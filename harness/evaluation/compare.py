@@ -24,6 +24,7 @@ from harness.evaluation.results import Results, evaluate
 from harness.metrics.bootstrap import MIN_PROBLEMS
 from harness.metrics.speedup import NOTABLE
 from harness.records import ExecutionRow, Problem, ProblemLabels, RuntimeLabel, Sample, TimingMethod
+from harness.stress.records import StressResult
 from harness.timing.decisions import MEMOISES, spoilt
 
 DEFAULT_KS = (1, 5, 10)
@@ -37,7 +38,8 @@ class Source:
 
     digests: of each problem as it was judged (`problem_digest`), empty if that is not on record. calls: number and
     digest of the calls that a solution was timed on, by (task_id, solution_id). base_image: what its programs ran in.
-    held_out: runs of held-out tests; None: none was run. limit_ns: CPU time that a run might take.
+    held_out: runs of held-out tests; None: none was run. limit_ns: CPU time that a run might take. stress: what larger
+    inputs showed.
     """
 
     label: str
@@ -56,6 +58,7 @@ class Source:
     held_out: Sequence[ExecutionRow] | None = None
     held_out_digests: Mapping[str, str] = field(default_factory=dict)
     limit_ns: float | None = None
+    stress: Sequence[StressResult] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`labels`, `samples` and `executions` are those behind the results, under the names of the comparison."""
+    """`labels`, `samples` and `executions` are those behind the results, under the names of the comparison; `stress`,
+    too: that of a single source only, for larger inputs are chosen by what a folder's own solutions agree on."""
 
     results: Results
     warnings: list[str]
@@ -91,6 +95,7 @@ class Comparison:
     samples: list[Sample]
     executions: list[ExecutionRow]
     labels: dict[str, ProblemLabels]
+    stress: list[StressResult]
 
 
 def problem_digest(problem: Problem) -> str:
@@ -101,6 +106,22 @@ def problem_digest(problem: Problem) -> str:
 def held_out_digests(problems: Sequence[Problem]) -> dict[str, str]:
     """The same over the held-out tests of the problems that have one."""
     return {problem.task_id: _digest(problem.held_out) for problem in problems if problem.held_out is not None}
+
+
+def changed_problems(problems: Sequence[Problem], digests: Mapping[str, str], held_out: Mapping[str, str]) -> list[str]:
+    """The task_ids of those whose prompt, test, entry point or held-out test is not the one on record.
+
+    digests, held_out: the record, by task_id (`problem_digest`, `held_out_digests`). What a record lacks counts as the
+    same, so that folders of older versions, which kept less of it, are not refused: `compare` warns of them, and leaves
+    out the figures of held-out tests that it can't know to be the same.
+    """
+    now = held_out_digests(problems)
+    return [
+        problem.task_id
+        for problem in problems
+        if digests.get(problem.task_id, own := problem_digest(problem)) != own
+        or held_out.get(problem.task_id, now.get(problem.task_id)) != now.get(problem.task_id)
+    ]
 
 
 def _digest(text: str) -> str:
@@ -135,7 +156,7 @@ def matched_problems(sources: Sequence[Source], chosen: Sequence[Chosen], proble
     """The problems that all chosen models have samples for, in the given order.
 
     Raises UserError where sources are of other data or splits, or where a problem was another one when it was judged:
-    other prompt, test or entry point.
+    other prompt, test, entry point or held-out test (`changed_problems`).
     """
     first = sources[0]
     for other in sources[1:]:
@@ -153,13 +174,12 @@ def matched_problems(sources: Sequence[Source], chosen: Sequence[Chosen], proble
     matched = [problem for problem in problems if problem.task_id in common]
     if not matched:
         raise UserError("no problem has samples of all these models", where=", ".join(s.where for s in sources))
-    now = {problem.task_id: problem_digest(problem) for problem in matched}
     for source in sources:
-        changed = [task_id for task_id in now if source.digests.get(task_id, now[task_id]) != now[task_id]]
+        changed = changed_problems(matched, source.digests, source.held_out_digests)
         if changed:
             raise UserError(
-                f"{len(changed)} of {len(now)} problems had another prompt or test when this was judged: "
-                f"{', '.join(changed[:3])}{', …' if len(changed) > 3 else ''}",
+                f"{len(changed)} of {len(matched)} problems had another prompt, test or held-out test when this was "
+                f"judged: {', '.join(changed[:3])}{', …' if len(changed) > 3 else ''}",
                 where=source.where,
                 fix="give the data it was made with (--data_path), or evaluate it again on the data as it is now",
             )
@@ -228,7 +248,7 @@ def compare(
     samples: list[Sample] = []
     executions: list[ExecutionRow] = []
     held_out: list[ExecutionRow] = []
-    same_held_out = _same_held_out(sources, problems)
+    lacking = _without_held_out(order, problems)
     for one in chosen:
         source = sources[one.source]
         samples += [replace(row, model=one.name) for row in source.samples if row.model == one.model]
@@ -240,6 +260,7 @@ def compare(
         held_out += [replace(row, model=one.name) for row in source.held_out or () if row.model == one.model]
     labels = {task_id: made for task_id in task_ids if (made := _pooled(task_id, order, exchanges)).labels}
     names = [one.name for one in chosen]
+    stress = [_own_stress(source, one) for source in sources for one in source.stress] if len(sources) == 1 else []
     results = evaluate(
         problems,
         samples,
@@ -249,25 +270,42 @@ def compare(
         ks=supported_ks(samples, names),
         seed=seed,
         blocks=(sum(s.blocks[0] for s in sources), sum(s.blocks[1] for s in sources)),
-        held_out=held_out if same_held_out else None,
+        held_out=None if lacking else held_out,
         limit_ns=sources[0].limit_ns if len({source.limit_ns for source in sources}) == 1 else None,
+        stress=stress,
     )
     warnings = _warnings(order, exchanges, len(problems))
-    return Comparison(results, warnings, exchanges, samples, executions, labels)
+    if lacking and len(lacking) < len(order):
+        warnings.append(
+            f"No figures of held-out tests: {', '.join(lacking)} did not run them, or there is no record of which."
+        )
+    return Comparison(results, warnings, exchanges, samples, executions, labels, stress)
 
 
-def _same_held_out(sources: Sequence[Source], problems: Sequence[Problem]) -> bool:
-    """Whether all sources ran the held-out tests that these problems have now."""
+def _without_held_out(sources: Sequence[Source], problems: Sequence[Problem]) -> list[str]:
+    """The labels of sources that did not run the held-out tests that these problems have now."""
     now = held_out_digests(problems)
-    return all(
-        source.held_out is not None and all(source.held_out_digests.get(t) == digest for t, digest in now.items())
+    return [
+        source.label
         for source in sources
-    )
+        if source.held_out is None or any(source.held_out_digests.get(t) != digest for t, digest in now.items())
+    ]
 
 
 def _own(source: Source, solution_id: str) -> str:
     """A solution's id as this source timed it: the same program has a label from each."""
     return f"{source.label}/{solution_id}"
+
+
+def _own_stress(source: Source, result: StressResult) -> StressResult:
+    return replace(
+        result,
+        solutions=[replace(one, solution_id=_own(source, one.solution_id)) for one in result.solutions],
+        pairs=[
+            replace(one, quick_id=_own(source, one.quick_id), slow_id=_own(source, one.slow_id)) for one in result.pairs
+        ],
+        dissenters=[_own(source, one) for one in result.dissenters],
+    )
 
 
 def _pooled(task_id: str, order: Sequence[Source], exchanges: Mapping[str, Exchange]) -> ProblemLabels:

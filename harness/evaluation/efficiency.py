@@ -41,7 +41,8 @@ class ModelEfficiency:
     dps_norm: Figure
     joint_ns: Figure  # expected run time of a sample, failures as the time limit
     memory_bytes: Figure  # mean over problems of the median peak of passing samples, the interpreter's own included
-    untimed: int  # passing samples that are left out of the run-time figures
+    untimed: int  # passing samples that are left out of all run-time figures
+    spoilt: int | None = None  # of these, timed under a flag that says that the time is not true
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ class Efficiency:
             joint_ns=self._mean(found.joint_ns, Better.DOWN, NO_TIMES if self._limit_ns else NO_LIMIT),
             memory_bytes=self._mean(found.memory, Better.DOWN, "no problem is solved"),
             untimed=sum(tally.passed - len(tally.times) for tally in self._board.models[model].values()),
+            spoilt=sum(tally.spoilt for tally in self._board.models[model].values()),
         )
 
     def held_out_of(self, model: str) -> HeldOut:

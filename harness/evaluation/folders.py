@@ -11,11 +11,14 @@ from harness.annotation.executing import latest_executions
 from harness.annotation.settings import AnnotationSettings
 from harness.annotation.stage import EXECUTIONS, MEASUREMENTS, SAMPLES, read_labels
 from harness.errors import UserError
-from harness.evaluation.compare import Source, held_out_digests, problem_digest
+from harness.evaluation.compare import Source, changed_problems, held_out_digests, problem_digest
 from harness.evaluation.held_out import HELD_OUT
 from harness.paths import data_name
 from harness.records import MeasurementBlock, Problem, Sample
 from harness.store import Manifest, read_rows
+from harness.stress.records import StressResult
+from harness.stress.stage import STRESS
+from sandbox import Verdict
 
 PROBLEMS = "problems"  # the manifest's stage that keeps their digests
 
@@ -27,18 +30,21 @@ def record_problems(
     manifest = Manifest(folder)
     facts = {} if overwrite else manifest.stage(PROBLEMS).get("facts", {})
     known: dict[str, str] = facts.get("digests", {})
-    digests = {problem.task_id: problem_digest(problem) for problem in problems}
-    changed = [task_id for task_id, digest in digests.items() if known.get(task_id, digest) != digest]
+    known_held_out: dict[str, str] = facts.get("held_out_digests", {})
+    changed = changed_problems(problems, known, known_held_out)
     if changed:
         raise UserError(
-            f"{len(changed)} problems have another prompt or test now than when this folder was made: "
+            f"{len(changed)} problems have another prompt, test or held-out test now than when this folder was made: "
             f"{', '.join(changed[:3])}{', …' if len(changed) > 3 else ''}",
             where=str(folder),
             fix="give another --save_path, or --overwrite",
         )
-    held_out = facts.get("held_out_digests", {}) | held_out_digests(problems)
     manifest.note(
-        PROBLEMS, data_path=data_path, split=split, digests=known | digests, held_out_digests=held_out
+        PROBLEMS,
+        data_path=data_path,
+        split=split,
+        digests=known | {problem.task_id: problem_digest(problem) for problem in problems},
+        held_out_digests=known_held_out | held_out_digests(problems),
     )
 
 
@@ -53,6 +59,12 @@ def read_source(folder: Path, label: str) -> Source:
     settings: AnnotationSettings = TypeAdapter(AnnotationSettings).validate_python(annotated.get("settings", {}))
     problems = manifest.stage(PROBLEMS).get("facts", {})
     blocks = list(read_rows(folder / MEASUREMENTS, MeasurementBlock))
+    executions = list(latest_executions(folder / EXECUTIONS).values())
+    held_out = None
+    if (folder / HELD_OUT).exists():
+        held_out = list(latest_executions(folder / HELD_OUT).values())
+    elif executions and not any(row.verdict == Verdict.PASSED for row in executions):
+        held_out = []  # nothing passed, so there was nothing to run them on
     place = folder.resolve()
     data_path = problems.get("data_path", place.parent.name)
     return Source(
@@ -61,7 +73,7 @@ def read_source(folder: Path, label: str) -> Source:
         data=data_name(data_path),
         split=problems.get("split", place.name),
         samples=samples,
-        executions=list(latest_executions(folder / EXECUTIONS).values()),
+        executions=executions,
         labels=read_labels(folder, settings),
         calls={
             (block.task_id, timing.solution_id): (timing.calls, timing.calls_digest)
@@ -74,9 +86,10 @@ def read_source(folder: Path, label: str) -> Source:
         base_image=str(annotated.get("facts", {}).get("base", "")),
         blocks=(sum(block.contaminated for block in blocks), len(blocks)),
         data_path=data_path,
-        held_out=list(latest_executions(folder / HELD_OUT).values()) if (folder / HELD_OUT).exists() else None,
+        held_out=held_out,
         held_out_digests=problems.get("held_out_digests", {}),
         limit_ns=1e9 * settings.limits.cpu_seconds,
+        stress=list(read_rows(folder / STRESS, StressResult)),
     )
 
 

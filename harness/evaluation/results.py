@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from statistics import median
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -26,16 +25,15 @@ from harness.evaluation.efficiency import (
     HeldOutDifference,
     ModelEfficiency,
 )
+from harness.evaluation.larger import Larger, LargerDifference, OnLarger
+from harness.evaluation.quality import LabelQuality, label_quality
 from harness.evaluation.tally import Board, Tally, tally_samples
-from harness.metrics.aa import aa_log_ratios
 from harness.metrics.bootstrap import paired_differences
 from harness.metrics.figure import Better, Figure, geometric_mean_figure, mean_figure, share_figure
 from harness.metrics.pass_at_k import pass_at_k
 from harness.metrics.speedup import holm, is_notable, log_ratios, sign_flip_p
-from harness.records import SCHEMA_VERSION, Decision, ExecutionRow, Problem, ProblemLabels, Sample
-
-# Upper edges of the histogram of label interval widths, as shares of the run time; the last bin is open.
-WIDTH_EDGES = (0.005, 0.01, 0.02, 0.05, 0.10)
+from harness.records import SCHEMA_VERSION, ExecutionRow, Problem, ProblemLabels, Sample
+from harness.stress.records import StressResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,7 @@ class ModelResult:
     model_tokens: Figure  # tokens that the model wrote, layout and comments included; no cut-off samples
     efficiency: ModelEfficiency | None = None
     held_out: HeldOut | None = None
+    larger: OnLarger | None = None  # null, too, where `stress` was not run
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class SpeedUp:
     figure: Figure
     p: float | None  # sign-flip test
     p_holm: float | None  # adjusted over the models compared
-    untimed: int  # problems that both solve but for which one has no run time
+    untimed: int  # problems that both solve but for which one has no run time that may be compared
     faster: int  # problems at or above 1.10
     slower: int  # regressions: problems at or below 1/1.10
 
@@ -86,11 +85,13 @@ class ModelComparison:
     lost: int
     efficiency: EfficiencyDifference | None = None
     held_out: HeldOutDifference | None = None
+    larger: LargerDifference | None = None  # null, too, where `stress` was not run
 
 
 @dataclass(frozen=True, slots=True)
 class ProblemModel:
-    """One model on one problem. `runtime_ns` is the median over its passing samples; None without a label."""
+    """One model on one problem. `runtime_ns` is the median over its passing samples that have a run time which may be
+    compared; None without one."""
 
     judged: int
     passed: int
@@ -102,31 +103,6 @@ class ProblemResult:
     task_id: str
     models: dict[str, ProblemModel]
     speedup: dict[str, float | None]  # by model, base left out
-
-
-@dataclass(frozen=True, slots=True)
-class AaCheck:
-    """The base against itself: its even samples over its odd ones, timed in the same blocks as everything else."""
-
-    speedup: Figure  # geometric mean; should be 1
-    holds: bool | None  # its interval contains 1; None: it has none. One evaluation in 20 misses it by chance
-
-
-@dataclass(frozen=True, slots=True)
-class LabelQuality:
-    """How good the measuring itself was."""
-
-    problems: int  # with labels
-    solutions: int
-    decisions: dict[str, int]  # pairs of passing solutions by what could be said: quick, same, undecided
-    undecided: Figure  # share of pairs
-    interval_width: Figure  # median of (high - low) / run time over the solutions' 99% intervals
-    width_histogram: list[int]  # solutions per bin of WIDTH_EDGES
-    flags: dict[str, int]  # solutions by flag
-    contaminated: Figure  # share of blocks in which the machine was disturbed
-    aa: AaCheck | None = None
-    internal: Figure | None = None  # share of all models' samples that came to nothing through a fault of ours
-    weak_integrity: Figure | None = None  # share of all models' judged samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,28 +132,39 @@ def evaluate(
     blocks: tuple[int, int] | None = None,
     held_out: Sequence[ExecutionRow] | None = None,
     limit_ns: float | None = None,
+    stress: Sequence[StressResult] = (),
 ) -> Results:
     """Compare `models[1:]` with `models[0]` on `problems`.
 
     Samples of other models or problems are left out. Of several execution rows of one sample the last counts (a retried
-    INTERNAL). `blocks` is (contaminated, all) measurement blocks, `held_out` the runs of held-out tests and `limit_ns`
-    the CPU time limit of a run, where known. Raises DataError for a sample that is there twice and for a model without
-    samples.
+    INTERNAL). `blocks` is (contaminated, all) measurement blocks, `held_out` the runs of held-out tests, `limit_ns` the
+    CPU time limit of a run, where known, and `stress` what larger inputs showed of the same solutions. Raises DataError
+    for a sample that is there twice and for a model without samples.
     """
     if not models or len(set(models)) != len(models):
         raise ValueError("models must be one or more different names")
     board = tally_samples(problems, samples, executions, labels, models, held_out)
     efficiency = Efficiency(board, ks, seed, limit_ns)
-    comparisons = [_compare(board, models[0], model, ks, seed, efficiency) for model in models[1:]]
+    task_ids = {problem.task_id for problem in problems}
+    larger = Larger([one for one in stress if one.task_id in task_ids], executions, labels, seed)
+    comparisons = [
+        replace(_compare(board, models[0], model, ks, seed, efficiency), larger=larger.difference(models[0], model))
+        for model in models[1:]
+    ]
     return Results(
         base=models[0],
         ks=list(ks),
         seed=seed,
         problems_given=len(problems),
-        models=[_model_result(name, board.models[name], ks, seed, efficiency) for name in models],
+        models=[
+            replace(_model_result(name, board.models[name], ks, seed, efficiency), larger=larger.of_model(name))
+            for name in models
+        ],
         comparisons=_with_holm(comparisons),
         problems=[_problem_result(problem.task_id, board, models) for problem in problems],
-        quality=_quality([labels[p.task_id] for p in problems if p.task_id in labels], blocks, board, models[0], seed),
+        quality=label_quality(
+            [labels[p.task_id] for p in problems if p.task_id in labels], blocks, board, models[0], seed
+        ),
     )
 
 
@@ -315,43 +302,4 @@ def _problem_result(task_id: str, board: Board, models: Sequence[str]) -> Proble
         task_id=task_id,
         models={name: ProblemModel(tally.judged, tally.passed, tally.runtime_ns) for name, tally in tallies.items()},
         speedup={model: math.exp(log[task_id]) if log else None for model, log in logs.items()},
-    )
-
-
-def _aa(tallies: Mapping[str, Tally], seed: int) -> AaCheck:
-    logs = aa_log_ratios({task_id: tally.times for task_id, tally in tallies.items()})
-    missing = "no problem has run times of even and of odd samples"
-    figure = geometric_mean_figure(logs, Better.NEITHER, seed=seed, missing=missing)
-    if figure.low is None or figure.high is None:
-        return AaCheck(figure, None)
-    return AaCheck(figure, figure.low <= 1.0 <= figure.high)
-
-
-def _quality(
-    labels: Sequence[ProblemLabels], blocks: tuple[int, int] | None, board: Board, base: str, seed: int
-) -> LabelQuality:
-    decisions = Counter(str(comparison.decision) for known in labels for comparison in known.comparisons)
-    undecided = decisions[str(Decision.UNDECIDED)]
-    solutions = [label for known in labels for label in known.labels]
-    widths = [(label.high_ns - label.low_ns) / label.runtime_ns for label in solutions if label.runtime_ns > 0]
-    histogram = Counter(sum(width > edge for edge in WIDTH_EDGES) for width in widths)
-    reason = "" if widths else "no solution was measured"
-    contaminated, total = blocks or (0, 0)
-    tallies = [tally for own in board.models.values() for tally in own.values()]
-    internal, judged = sum(tally.internal for tally in tallies), sum(tally.judged for tally in tallies)
-    weak = sum(tally.weak for tally in tallies)
-    return LabelQuality(
-        problems=len(labels),
-        solutions=len(solutions),
-        decisions=dict(sorted(decisions.items())),
-        undecided=share_figure(undecided, decisions.total(), "pairs", Better.DOWN, missing="no pair was compared"),
-        interval_width=Figure(
-            median(widths) if widths else None, None, None, len(widths), "solutions", Better.DOWN, reason
-        ),
-        width_histogram=[histogram[bin_] for bin_ in range(len(WIDTH_EDGES) + 1)],
-        flags=dict(sorted(Counter(flag for label in solutions for flag in label.flags).items())),
-        contaminated=share_figure(contaminated, total, "blocks", Better.DOWN, missing="blocks were not counted"),
-        aa=_aa(board.models[base], seed),
-        internal=share_figure(internal, internal + judged, "samples", Better.DOWN, missing="no samples were run"),
-        weak_integrity=share_figure(weak, judged, "samples", Better.DOWN, missing="no judged samples"),
     )

@@ -7,7 +7,7 @@ so that a speed-up is a ratio of times taken side by side, not of two runs on tw
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from harness.evaluation.held_out import held_out_rows, judge_held_out
 from harness.evaluation.results import Results, evaluate
 from harness.progress import Reporter
 from harness.records import MeasurementBlock, Problem, Sample
-from harness.report.context import ReportContext, growth_curves, pick_examples
+from harness.report.context import ReportContext, pick_examples
 from harness.report.render import render
 from harness.sampling.settings import SamplingSettings
 from harness.sampling.stage import sample
@@ -116,6 +116,7 @@ def report(
     executions = list(latest_executions(folder / EXECUTIONS).values())
     labels = read_labels(folder, annotation)
     blocks = list(read_rows(folder / MEASUREMENTS, MeasurementBlock))
+    stress = list(read_rows(folder / STRESS, StressResult))
     results = evaluate(
         problems,
         samples,
@@ -127,17 +128,19 @@ def report(
         blocks=(sum(block.contaminated for block in blocks), len(blocks)),
         held_out=held_out_rows(problems, folder),
         limit_ns=1e9 * annotation.limits.cpu_seconds,
+        stress=stress,
     )
     manifest = Manifest(folder)
-    facts = {name: manifest.stage(name) for name in (*(f"sample:{model}" for model in models), "annotate")}
+    stages = (*(f"sample:{model}" for model in models), "annotate", "stress")
+    facts = {name: stage for name in stages if (stage := manifest.stage(name))}
     context = ReportContext(
         title=request.title,
         data=request.data,
         split=request.split,
-        facts=facts | {"settings": asdict(annotation)},
+        facts=facts,
         host=request.host or {},
         examples=pick_examples(problems, samples, executions, labels, models),
-        growth=growth_curves(read_rows(folder / STRESS, StressResult)),
+        stress=stress,
         command=request.command,
     )
     render(results, context, folder)

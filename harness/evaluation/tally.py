@@ -21,11 +21,13 @@ Key = tuple[str, str, int]  # of a sample
 
 @dataclass(slots=True)
 class Tally:
-    """What was seen of one model on one problem. `runtimes` of passing samples that have a label, in any order.
+    """What was seen of one model on one problem.
 
-    times: run time in ns of the passing samples whose label may be compared with others, by sample_id. has_held_out:
-    the problem has a held-out test, and held-out tests were run. held_out: samples that pass the own test, by whether
-    they pass the held-out one too; those that it said nothing of are in neither.
+    times: run time in ns of the passing samples whose label may be compared with others, by sample_id: no other run
+    time enters any figure. spoilt: passing samples whose solution was timed, but under a flag that says that the time
+    is not true (`harness.timing.decisions.spoilt`). has_held_out: the problem has a held-out test, and held-out tests
+    were run. held_out: samples that pass the own test, by whether they pass the held-out one too; those that it said
+    nothing of are in neither.
     """
 
     has_held_out: bool = False
@@ -35,8 +37,8 @@ class Tally:
     verdicts: Counter[str] = field(default_factory=Counter)
     weak: int = 0
     truncated: int = 0
-    runtimes: list[float] = field(default_factory=list)
     times: dict[int, float] = field(default_factory=dict)
+    spoilt: int = 0
     memory: list[int] = field(default_factory=list)  # peak of each passing sample, bytes
     held_out: Counter[bool] = field(default_factory=Counter)
     lengths: list[CodeLength] = field(default_factory=list)
@@ -56,7 +58,7 @@ class Tally:
 
     @property
     def runtime_ns(self) -> float | None:
-        return median(self.runtimes) if self.runtimes else None
+        return median(self.times.values()) if self.times else None
 
     def add(
         self, sample: Sample, row: ExecutionRow | None, held_out: ExecutionRow | None, label: RuntimeLabel | None
@@ -83,10 +85,12 @@ class Tally:
         self.memory.append(row.max_rss_bytes)
         if held_out is not None and held_out.verdict != INTERNAL:
             self.held_out[held_out.verdict == PASSED] += 1
-        if label is not None:
-            self.runtimes.append(label.runtime_ns)
-            if not spoilt(label.flags):
-                self.times[sample.sample_id] = label.runtime_ns
+        if label is None:
+            return
+        if spoilt(label.flags):
+            self.spoilt += 1
+        else:
+            self.times[sample.sample_id] = label.runtime_ns
 
 
 @dataclass(frozen=True, slots=True)

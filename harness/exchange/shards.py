@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.errors import UserError
+from harness.storage_errors import storage_errors
+from harness.store import held, sync_folder
 
 DATA, CARD = "data", "README.md"
 SHARD_BYTES = 256 * 1024**2  # of text, before compression
@@ -74,20 +76,35 @@ class SplitWriter:
 def whole_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
     """A folder to write into that becomes `out` when the block ends without an error.
 
-    Raises UserError where there is something already; with `overwrite`, where that is not an earlier export.
+    Raises UserError where there is something already; with `overwrite`, where that is not an earlier export; and while
+    another command exports to the same folder.
     """
     there = {path.name for path in out.iterdir()} if out.is_dir() else set[str]()
     if out.is_file() or there - {DATA, CARD}:
         raise UserError("there is something else", where=str(out), fix="give --out a folder of its own")
     if there and not overwrite:
         raise UserError("there is an export already", where=str(out), fix="give another --out, or --overwrite")
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    temporary.mkdir(parents=True)
+    temporary = out.with_name(f".{out.name}.tmp")
+    with storage_errors(temporary):
+        temporary.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        yield temporary
-        if out.is_dir():
-            shutil.rmtree(out)
-        temporary.rename(out)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        held(descriptor, temporary, "another command is exporting to this folder", out)
+        try:
+            with storage_errors(temporary):
+                _empty(temporary)  # of what a killed export left
+                yield temporary
+                if out.is_dir():
+                    shutil.rmtree(out)
+                temporary.rename(out)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_folder(out.parent)
+    finally:
+        os.close(descriptor)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,7 +1,8 @@
 """What an evaluation found, for people: one HTML file, Markdown, a table in the terminal, and the numbers as JSON."""
 
 from harness.report.console import console_regressions, console_table
-from harness.report.context import Example, GrowthCurve, ReportContext, pick_examples
+from harness.report.context import Example, ReportContext, pick_examples
+from harness.report.growth import GrowthCurve
 from harness.report.render import render
 
 __all__ = [

@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from harness.evaluation.results import WIDTH_EDGES, Results
+from harness.evaluation.quality import WIDTH_EDGES
+from harness.evaluation.results import Results
 from harness.metrics.figure import Figure
 from harness.report import view, words
-from harness.report.context import GrowthCurve
 from harness.report.drawing import COLOUR, MODEL_COLOURS, WIDTH, canvas_of, finished, quiet, short, style
+from harness.report.growth import GrowthCurve
 from harness.report.tables import VERDICT_GROUPS
 
 DECISION_GROUPS = (
@@ -23,6 +24,9 @@ DECISION_GROUPS = (
     ("Undecided", "v-error", "undecided"),
 )
 GROWTH_PANELS = 4  # problems whose growth is drawn
+MOST_TICKS = 4  # of an axis of theirs
+TICK_STEPS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), tuple(n / 10 for n in range(10, 100)))
+NEAR = 14.0  # pixels between two texts that would touch
 _RATIO_TICKS = (
     0.01, 0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0,
 )  # fmt: skip
@@ -125,7 +129,7 @@ def growth(curves: Sequence[GrowthCurve]) -> str:
         return ""
     with style():
         rows, columns = (len(chosen) + 1) // 2, min(2, len(chosen))
-        canvas = Canvas(figsize=(WIDTH, 0.3 + 1.75 * rows), layout="constrained")
+        canvas = Canvas(figsize=(WIDTH, 0.3 + 1.85 * rows), layout="constrained")
         panels = canvas.subplots(rows, columns, squeeze=False).ravel()
         for axes, problem in zip(panels, chosen, strict=False):
             _growth_panel(axes, problem)
@@ -141,20 +145,48 @@ def _growth_panel(axes: Axes, problem: Sequence[GrowthCurve]) -> None:
     axes.set_yscale("log")
     for curve in problem[1:-1]:
         axes.plot(curve.sizes, curve.times_ns, color=COLOUR["muted"], linewidth=0.8, alpha=0.5)
-    for curve, colour, mark in ((problem[0], "good", "o"), (problem[-1], "bad", "s")):
+    least, most = problem[0], problem[-1]
+    for curve, colour, mark in ((least, "good", "o"), (most, "bad", "s")):
         axes.plot(curve.sizes, curve.times_ns, color=COLOUR[colour], marker=mark, markersize=3, linewidth=1.5)
+    axes.margins(x=0.12, y=0.08)
+    lifts = _lifts(axes, [(curve.sizes[-1], curve.times_ns[-1]) for curve in (least, most)])
+    for curve, colour, lift in zip((least, most), ("good", "bad"), lifts, strict=True):
         axes.annotate(
-            f"n^{curve.exponent:.1f}", (curve.sizes[-1], curve.times_ns[-1]), (4, 0), textcoords="offset points",
-            va="center", fontsize=8, color=COLOUR[colour], annotation_clip=False,
+            curve.growth, (curve.sizes[-1], curve.times_ns[-1]), (5, lift), textcoords="offset points",
+            va="center", fontsize=8.5, color=COLOUR[colour], annotation_clip=False,
         )  # fmt: skip
-    axes.margins(x=0.12)
-    for axis in (axes.xaxis, axes.yaxis):
+    for axis, (low, high), text in (
+        (axes.xaxis, axes.get_xlim(), words.magnitude),
+        (axes.yaxis, axes.get_ylim(), words.round_duration),
+    ):
         axis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: words.duration(value).replace(".00", "")))
-    axes.tick_params(labelsize=7.5, labelcolor=COLOUR["muted"])
-    axes.set_title(short(problem[0].task_id, 24), fontsize=8.5, loc="left")
+        axis.set_major_locator(FixedLocator(log_ticks(low, high)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _, text=text: text(value)))
+    axes.tick_params(labelsize=8, labelcolor=COLOUR["muted"])
+    axes.set_title(short(problem[0].task_id, 22), fontsize=9, loc="left")
     quiet(axes, grid="y")
+
+
+def _lifts(axes: Axes, ends: Sequence[tuple[float, float]]) -> list[float]:
+    """How far to move the texts at two curves' ends up or down, in points, so that they stay apart."""
+    axes.autoscale_view()  # else the transformation is still that of an empty chart
+    (left, low), (right, high) = (axes.transData.transform(end) for end in ends)
+    if abs(low - high) > NEAR or abs(left - right) > 4 * NEAR:
+        return [0.0, 0.0]
+    return [-5.0, 5.0] if low <= high else [5.0, -5.0]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Two to four round values between two that are a quarter apart or more: powers of ten, thinned; on a short axis
+    multiples of them, as round as may be."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks: list[float] = []
+    for steps in TICK_STEPS:
+        values = (step * 10.0**power for power in powers for step in steps)
+        ticks = [value for value in values if low <= value <= high]
+        if len(ticks) >= 2:
+            break
+    return ticks[:: math.ceil(len(ticks) / MOST_TICKS)]
 
 
 def _most_different(curves: Sequence[GrowthCurve]) -> list[list[GrowthCurve]]:

@@ -7,7 +7,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from harness.evaluation.results import Results
-from harness.report import tables, words
+from harness.report import figures, tables, words
 from harness.report.tables import Table
 from harness.report.view import Cell
 
@@ -16,8 +16,8 @@ _STYLES = {"better": "bold green", "worse": "bold red", "": "bold"}
 
 def console_table(results: Results) -> RichTable:
     """Rows are figures, columns are models; each cell has the value, its 95% interval and what it rests on."""
-    title = f"{len(results.problems):,} problems, against {results.base}" if results.comparisons else ""
-    return terminal_table(tables.results_table(results), title)
+    title = f"{tables.judged_problems(results)}, against {results.base}" if results.comparisons else ""
+    return terminal_table(figures.results_table(results), title)
 
 
 def console_regressions(results: Results) -> RichTable | None:

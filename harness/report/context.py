@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,19 +29,6 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class GrowthCurve:
-    """How one solution's run time grows with its input; `exponent`: the slope on logarithmic axes, None if unknown."""
-
-    task_id: str
-    name: str  # of the solution
-    sizes: Sequence[float]  # ascending
-    times_ns: Sequence[float]  # one a size
-    exponent: float | None
-    low: float | None = None  # interval of the exponent
-    high: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ReportContext:
     """`facts` and `host` are shown as they are: nested mappings become dotted names."""
 
@@ -51,19 +38,9 @@ class ReportContext:
     facts: Mapping[str, Any] = field(default_factory=dict)  # settings and facts from the manifest
     host: Mapping[str, Any] = field(default_factory=dict)
     examples: Sequence[Example] = ()
-    growth: Sequence[GrowthCurve] = ()
+    stress: Sequence[StressResult] = ()  # what larger inputs showed
     warnings: Sequence[str] = ()  # what a reader must know before the figures
     command: str = ""  # what made this report
-
-
-def growth_curves(results: Iterable[StressResult]) -> list[GrowthCurve]:
-    """The solutions of stress.jsonl that have an exponent and nothing against them."""
-    return [
-        GrowthCurve(result.task_id, one.solution_id, one.sizes, one.ns, one.exponent, one.low, one.high)
-        for result in results
-        for one in result.solutions
-        if one.exponent is not None and not one.flags
-    ]
 
 
 def pick_examples(

@@ -13,8 +13,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.evaluation.results import Results, to_json
-from harness.report import charts, code, tables, view, words, writers
+from harness.report import charts, code, figures, tables, view, words, writers
 from harness.report.context import ReportContext
+from harness.report.growth import growth_curves, growth_table
 from harness.store import write_atomically
 
 
@@ -34,7 +35,7 @@ def render(results: Results, context: ReportContext, out_dir: Path) -> Written:
     write_atomically(written.results_json, to_json(results))
     write_atomically(written.report_md, markdown(results, context))
     write_atomically(written.report_html, html(results, context))
-    write_atomically(written.report_tex, latex(results))
+    write_atomically(written.report_tex, latex(results, context))
     return written
 
 
@@ -51,7 +52,7 @@ def html(results: Results, context: ReportContext) -> str:
         "speed": charts.speedups(results),
         "verdicts": charts.verdicts(results),
         "quality": charts.label_quality(results),
-        "growth": charts.growth(context.growth),
+        "growth": charts.growth(growth_curves(context.stress)),
     }
     # Style sheet, script and charts are ours; matplotlib escapes the model names that the charts hold.
     safe = {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704
@@ -70,9 +71,12 @@ def markdown(results: Results, context: ReportContext) -> str:
     return _environment(escape=False).get_template("report.md.j2").render(**_shared(results, context))
 
 
-def latex(results: Results) -> str:
+def latex(results: Results, context: ReportContext) -> str:
     r"""The tables, to be \input; packages: booktabs, longtable, textcomp."""
-    made = [tables.results_table(results), tables.regressions_table(results), tables.problems_table(results)]
+    made = [
+        figures.results_table(results), tables.regressions_table(results), growth_table(context.stress),
+        tables.problems_table(results),
+    ]  # fmt: skip
     head = "% \\usepackage{booktabs,longtable,textcomp}"
     return "\n\n".join([head, *(writers.latex_table(table) for table in made if table is not None)]) + "\n"
 
@@ -117,13 +121,15 @@ def _shared(results: Results, context: ReportContext) -> dict[str, Any]:
         "colours": [charts.model_colour(place) for place in range(len(results.models))],
         "models": [(model.name, charts.model_colour(place)) for place, model in enumerate(results.models)],
         "headlines": view.headlines(results),
-        "results_table": tables.results_table(results),
+        "results_table": figures.results_table(results),
         "regressions": tables.regressions_table(results),
         "problems": tables.problems_table(results),
         "verdicts": tables.verdicts_table(results),
         "verdict_groups": [(label, colour) for label, colour, _ in tables.VERDICT_GROUPS],
         "decision_groups": [(label, colour) for label, colour, _ in charts.DECISION_GROUPS],
         "examples": [(example, *code.side_by_side(example.quick, example.slow)) for example in context.examples],
+        "growth": growth_table(context.stress),
+        "judged_problems": tables.judged_problems(results),
         "quality": tables.quality_facts(results),
         "facts": flatten(context.facts),
         "host": flatten(context.host),
@@ -142,10 +148,12 @@ def flatten(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_plain(item)}" for name, item in value.items())
     if value is None:
         return "unknown"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(_plain(item) for item in value)
+        return ("; " if any(isinstance(item, Mapping) for item in value) else ", ").join(map(_plain, value))
     return str(value)

@@ -90,6 +90,8 @@ def _headline(comparison: ModelComparison, ks: Sequence[int]) -> Headline:
         sentence = f"Its correct code takes {change} than {comparison.base}'s, {on}."
     else:
         sentence = f"No difference in run time from {comparison.base} is shown, {on}."
+        if leaves_out(speed, 1.0):
+            sentence += f" The interval leaves out 1{words.TIMES}, but the sign-flip test does not agree."
     caption = " \u00b7 ".join(
         part
         for part in (
@@ -117,7 +119,7 @@ def with_difference(made: Cell, figure: Figure, null: float, show: Callable[[flo
     if figure.value is None:
         return made
     n = words.some(figure.n, figure.of)
-    parts = (show(figure.value) + unit, interval_text(figure, show), f"n = {n}" if n != made.n else "")
+    parts = (show(figure.value) + unit, interval_text(figure, show), f"on {n}" if n != made.n else "")
     return replace(made, against=" ".join(part for part in parts if part), tone=tone_of(figure, null))
 
 

@@ -7,6 +7,18 @@ from harness.metrics.figure import Better
 TIMES, MINUS, DASH = "\u00d7", "\u2212", "\u2013"  # named: they look like ASCII characters and are not
 ARROWS = {Better.UP: "\u2191", Better.DOWN: "\u2193", Better.NEITHER: ""}
 ARROW_WORDS = {Better.UP: "higher is better", Better.DOWN: "lower is better", Better.NEITHER: ""}
+# What a flag says of the solutions that carry it (docs/results.md, `.flags`).
+FLAGS = {
+    "results_differ": "give other results when they are timed",
+    "judged_dearer": "cost less when they are timed than when they are judged",
+    "waits": "wait instead of working",
+    "threads": "start threads, whose time is not all seen",
+    "children": "start processes, whose time is not all seen",
+    "weak": "run in one process with the test",
+    "calls_differ": "are called unlike the others",
+    "memoises": "remember results, and are timed by the first pass",
+    "legacy": "are timed by the published method",
+}
 _UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "\u00b5s"), (1.0, "ns"))
 
 
@@ -28,9 +40,20 @@ def signed(value: float, digits: int) -> str:
     return (MINUS if value < 0 else "+") + text
 
 
+def plain(value: float, digits: int) -> str:
+    """A number with the real minus sign."""
+    return f"{value:.{digits}f}".replace("-", MINUS)
+
+
 def times(value: float) -> str:
-    """A ratio: 1.304 -> 1.30x (with the real sign). Three significant digits below 0.1."""
-    return f"{value:.2f}{TIMES}" if value >= 0.1 else f"{value:.3g}{TIMES}"
+    """A ratio: 0.0123, 1.30, 1,234, with the sign behind it."""
+    text = f"{value:.3g}" if value < 0.1 else f"{value:.2f}" if value < 99.995 else f"{value:,.0f}"
+    return text + TIMES
+
+
+def power(exponent: float) -> str:
+    """Growth as a power of the size: 1.04 -> n^1.0."""
+    return f"n^{exponent:.1f}"
 
 
 def count(value: float) -> str:
@@ -46,6 +69,19 @@ def duration(nanoseconds: float) -> str:
             digits = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
             return f"{value:.{digits}f} {unit}"
     raise AssertionError("the last unit always fits")
+
+
+def round_duration(nanoseconds: float) -> str:
+    """A round time, for an axis: 100,000 -> 100 µs."""
+    size, unit = next(((size, unit) for size, unit in _UNITS if nanoseconds >= size * 0.9995), _UNITS[-1])
+    return f"{nanoseconds / size:g} {unit}"
+
+
+def magnitude(value: float) -> str:
+    """A round number, for an axis: 20,000 -> 20k, 1e6 -> 1M, 1e12 -> 1e12."""
+    if value < 1e3 or value >= 1e9:
+        return f"{value:g}".replace("e+", "e")
+    return f"{value / 1e6:g}M" if value >= 1e6 else f"{value / 1e3:g}k"
 
 
 def signed_duration(nanoseconds: float) -> str:
@@ -68,6 +104,14 @@ def probability(p: float | None) -> str:
     if p is None:
         return f"p {DASH}"
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def flagged(flag: str, number: int) -> str:
+    """A flag with its meaning: 3 wait instead of working (waits). Flags with a reason: 2 failed: TIMEOUT_CPU."""
+    kind, _, why = flag.partition(":")
+    if why:
+        return f"{number} {kind.replace('_', ' ')}: {why}"
+    return f"{number} {FLAGS[flag]} ({flag})" if flag in FLAGS else f"{number} {flag}"
 
 
 def visible(text: str) -> str:

@@ -30,6 +30,7 @@ def sample(
     reporter: Reporter,
     overwrite: bool = False,
     file_name: str = "samples.jsonl",
+    source: Origin | None = None,
 ) -> None:
     """Append the samples that `folder/file_name` lacks, each once it is written.
 
@@ -40,7 +41,7 @@ def sample(
     Raises UserError if rows of this model are there that were made with other settings or other weights.
     """
     with locked(folder):
-        source = origin(model_path, settings, reporter)
+        source = source or origin(model_path, settings, reporter)
         name = model_name or source.name
         _sample_missing(problems, settings, folder / file_name, source, model_path, name, reporter, overwrite)
 
@@ -63,30 +64,35 @@ def _sample_missing(
         manifest.note(stage, seconds=0.0, tokens=0)
     missing = _missing(problems, settings, path, name)
     if not missing:
+        manifest.note(stage, finish_reasons=_finish_reasons(path, name))
         reporter.say(f"Samples of {name}: all {len(problems) * settings.n_seq} are there")
         return
-    recorded = {} if overwrite else manifest.stage(stage).get("facts", {})
+    recorded = {} if overwrite else dict(manifest.stage(stage).get("facts", {}))
     sampler = source.open(recorded)
     starts = {problem.task_id: sampler.start(problem.prompt) for problem in problems if problem.task_id in missing}
     skipped = _too_long(starts, settings, sampler)
     if skipped:
         reporter.warn(f"no room for {settings.max_new_tokens} tokens in {len(skipped)} problems: {', '.join(skipped)}")
     missing = {task_id: ids for task_id, ids in missing.items() if task_id not in skipped}
+    # Now, too: a killed session comes to no end, and the next may find nothing left to do.
+    manifest.note(stage, model_path=model_path, skipped=skipped, **sampler.facts(recorded))
     done = _Tally(seconds=float(recorded.get("seconds", 0.0)), tokens=int(recorded.get("tokens") or 0))
     try:
         _draw(sampler, starts, missing, settings, path, name, reporter, done)
     finally:
-        kinds = Counter(str(row.finish_reason) for row in read_rows(path, Sample) if row.model == name)
         manifest.note(
             stage,
-            model_path=model_path,
             seconds=round(done.seconds, 3),
             tokens=done.tokens if done.counted else None,
             tokens_per_second=round(done.tokens / max(done.seconds, 1e-9), 1) if done.counted else None,
-            finish_reasons=dict(sorted(kinds.items())),
-            skipped=skipped,
+            finish_reasons=_finish_reasons(path, name),
             **sampler.facts(recorded),
         )
+
+
+def _finish_reasons(path: Path, model: str) -> dict[str, int]:
+    kinds = Counter(str(row.finish_reason) for row in read_rows(path, Sample) if row.model == model)
+    return dict(sorted(kinds.items()))
 
 
 class _Tally:

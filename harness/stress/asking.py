@@ -3,6 +3,9 @@
 The sandbox runs a test in a process that the solution can't reach (docs/adr/0001), so what such a test says in an
 AssertionError is the test's own word: one entry an input, a digest of the answer and how long it took to come. Each
 input is asked about twice: the shorter time counts, and who answers otherwise the second time has given no answer.
+
+That time is by the wall clock, for a test is not told which process the solution runs in, and so can't read its CPU
+time. It ranks inputs, which takes no precision, and is in no figure: what a solution costs is timed afterwards.
 """
 
 from __future__ import annotations

@@ -72,7 +72,8 @@ class StressInputs:
 @dataclass(frozen=True, slots=True)
 class StressSolution:
     """A solution's times by size, ns a call, and its growth: exponent with 95% interval, null for fewer than three
-    sizes. base_ns: of one pass over the problem's own calls, null if that was not timed."""
+    sizes. Sizes at which a flag says that the time is not true are left out; flags: those of all sizes. base_ns: of one
+    pass over the problem's own calls, null if that was not timed."""
 
     solution_id: str
     base_ns: float | None

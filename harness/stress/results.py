@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.records import Comparison, Decision, ProblemLabels
 from harness.stress.growth import fit_growth, fitted_sizes
 from harness.stress.records import StressInputs, StressPair, StressResult, StressSize, StressSolution
+from harness.timing.decisions import spoilt
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +116,10 @@ def _solution(
         labels = at_size[size.size]
         own = next((label for label in labels.labels if label.solution_id == one), None) if labels else None
         if own is not None:
-            sizes.append(size.true_size)
-            times.append(own.runtime_ns / len(size.timed))
             flags.update(own.flags)
+            if not spoilt(own.flags):  # else the time is not true
+                sizes.append(size.true_size)
+                times.append(own.runtime_ns / len(size.timed))
     growth = fit_growth(list(zip(sizes, times, strict=True)))
     before = next((label for label in base.labels if label.solution_id == one), None) if base else None
     return StressSolution(

@@ -19,7 +19,7 @@ from harness.annotation.settings import AnnotationSettings
 from harness.annotation.stage import EXECUTIONS, SAMPLES, claimed, read_labels
 from harness.errors import UserError
 from harness.progress import Reporter
-from harness.records import MeasurementBlock, Problem, ProblemLabels, Sample, TimingMethod
+from harness.records import MeasurementBlock, Problem, ProblemLabels, Sample, TimingInputs, TimingMethod
 from harness.store import AppendFile, Manifest, locked, read_rows, write_rows
 from harness.stress.asking import Answers, expecting_test, read_answers
 from harness.stress.probing import probe
@@ -70,7 +70,7 @@ def stress(
         if overwrite:
             for name in (STRESS_INPUTS, STRESS_MEASUREMENTS, STRESS):
                 (folder / name).unlink(missing_ok=True)
-        states = _passing(problems, folder, annotation)
+        states = solutions_to_stress(problems, folder, annotation)
         limits = replace(annotation.limits, cpu_seconds=settings.cpu_seconds)
         with Sandbox(cores=placement.judging, limits=limits) as box:
             manifest.note("stress", image=box.image.tag, image_id=box.image.id, base=box.image.base)
@@ -87,10 +87,14 @@ def _recorded(settings: StressSettings, annotation: AnnotationSettings) -> dict[
     return settings.recorded() | {"timing": timing["timing"], "decision": timing["decision"]}
 
 
-def _passing(problems: Sequence[Problem], folder: Path, annotation: AnnotationSettings) -> list[ProblemState]:
+def solutions_to_stress(
+    problems: Sequence[Problem], folder: Path, annotation: AnnotationSettings
+) -> list[ProblemState]:
+    """The folder's problems with two distinct passing solutions or more, with the problem's own test."""
     known = {problem.task_id: problem for problem in problems}
     samples = list(read_rows(folder / SAMPLES, Sample))
-    wanted = replace(annotation, min_passing=2, min_failing=0)
+    # Larger inputs grow from the calls of the problem's own test, whatever the run times so far are of.
+    wanted = replace(annotation, min_passing=2, min_failing=0, timing_inputs=TimingInputs.OWN)
     return passing_solutions(known, samples, latest_executions(folder / EXECUTIONS), wanted)
 
 

@@ -38,10 +38,10 @@ def set_digest(solution_ids: Iterable[str]) -> str:
 
 
 def current_blocks(blocks: Sequence[MeasurementBlock]) -> list[MeasurementBlock]:
-    """One problem's blocks that compare the same set of solutions as the last one, in file order.
+    """One problem's blocks that compare the same set of solutions on the same host as the last one, in file order.
 
-    When solutions are added to a problem (another model's, say) it is measured anew with all of them; the blocks of the
-    smaller set stay in the file.
+    When solutions are added to a problem (another model's, say) it is measured anew with all of them; so it is where a
+    run goes on on another host, whose times say nothing about those of the first. The other blocks stay in the file.
     """
     if not blocks:
         return []
@@ -49,5 +49,5 @@ def current_blocks(blocks: Sequence[MeasurementBlock]) -> list[MeasurementBlock]
     return [block for block in blocks if _compared(block) == last]
 
 
-def _compared(block: MeasurementBlock) -> str:
-    return block.of or set_digest(timing.solution_id for timing in block.solutions)
+def _compared(block: MeasurementBlock) -> tuple[str, str]:
+    return block.of or set_digest(timing.solution_id for timing in block.solutions), block.host

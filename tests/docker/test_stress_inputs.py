@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from harness.annotation.measuring import ProblemState
 from harness.annotation.settings import AnnotationSettings
+from harness.evaluation.results import from_json
+from harness.problems.starter_set import starter_solutions
 from harness.progress import SilentReporter
 from harness.records import Problem
 from harness.store import read_rows
@@ -85,3 +90,46 @@ def test_growth_and_order_show_on_larger_inputs(tmp_path: Path):
     (pair,) = result.pairs
     assert (pair.quick_id, pair.slow_id) == ("set", "loops")
     assert pair.ratio > 20
+
+
+def command(root: Path, *words: object) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.cli.app", *map(str, words), "--root", str(root)],
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.timeout(900)
+def test_an_evaluation_is_stressed_and_reported_from_the_command_line(tmp_path: Path):
+    """Samples of two models that are imported, judged and timed together, then timed on larger inputs."""
+    known = starter_solutions()
+    task_ids = ["starter/fibonacci", "starter/is_prime"]
+    for name, pick in (("slow", -1), ("quick", 0)):
+        written = [(one, code) for one in task_ids for code in (known[one][pick].code, "    pass\n")]
+        rows = [{"task_id": one, "completion": code} for one, code in written]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        command(tmp_path, "import", tmp_path / f"{name}.jsonl", "--split", "test", "--save_path", name,
+                "--model_name", name)  # fmt: skip
+    folder = tmp_path / "evals/x/starter/test"
+    sampled = (tmp_path / f"samples/{name}/starter/test" for name in ("slow", "quick"))
+    command(tmp_path, "compare", *sampled, "--measure", "--out", folder, "--cores", CORE)
+    stressing = ("stress", "--of", "eval", "--save_path", "x", "--cores", CORE)
+    assert "2 of 2 with larger inputs" in command(tmp_path, *stressing)
+    results = {row.task_id: row for row in read_rows(folder / STRESS, StressResult)}
+    assert set(results) == set(task_ids)
+    assert results["starter/fibonacci"].separation > 100  # 2^n beside n
+    before = {name: (folder / name).read_bytes() for name in (STRESS_INPUTS, STRESS_MEASUREMENTS, STRESS)}
+    command(tmp_path, *stressing)
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    command(tmp_path, "report", "--save_path", "x")
+    reported = from_json((folder / "results.json").read_text())
+    larger = reported.comparisons[0].larger
+    assert larger is not None
+    assert larger.own.value is not None
+    assert larger.speedup.value is not None
+    assert larger.speedup.n == 2
+    assert larger.speedup.value > 2 * larger.own.value
+    for name in ("report.html", "report.md", "report.tex"):
+        assert "Growth with the input" in (folder / name).read_text()

@@ -201,9 +201,16 @@ def test_other_problems_are_refused() -> None:
     for changed in ({"prompt": "def g():\n"}, {"test": "def check(f): assert f"}, {"entry_point": "g"}):
         digest = problem_digest(replace(DATA.problems[7], **changed))
         other = replace(SECOND, digests=SECOND.digests | {TASKS[7]: digest})
-        with pytest.raises(UserError, match=r"1 of 60 problems had another prompt or test.*starter/007") as error:
+        with pytest.raises(UserError, match=r"1 of 60 problems had another prompt, test.*starter/007") as error:
             matched_problems([FIRST, other], chosen, DATA.problems)
         assert error.value.where == "runs/b"
+    held_out = [replace(problem, held_out="def check(candidate): ...") for problem in DATA.problems]
+    known = held_out_digests(held_out)
+    same = replace(SECOND, held_out_digests=known)
+    assert len(matched_problems([FIRST, same], chosen, held_out)) == 60  # FIRST is of before they were recorded
+    for problems in ([replace(held_out[7], held_out="def check(f): assert f"), *held_out[8:]], DATA.problems[7:8]):
+        with pytest.raises(UserError, match=r"1 of \d+ problems had another .*held-out test.*starter/007"):
+            matched_problems([FIRST, same], chosen, problems)
     unknown = replace(SECOND, digests={})
     assert len(matched_problems([FIRST, unknown], chosen, DATA.problems)) == 60
     assert "taken on trust" in compare([FIRST, unknown], chosen, DATA.problems).warnings[-1]
@@ -238,9 +245,13 @@ def test_held_out_verdicts_count_where_all_ran_the_same_held_out_tests() -> None
         replace(both[1], held_out_digests={}),
     )
     for other in others:
-        (made,) = compare([both[0], other], chosen, problems).results.comparisons
+        comparison = compare([both[0], other], chosen, problems)
+        (made,) = comparison.results.comparisons
         assert made.held_out is None or made.held_out.gap.value is None
         assert made.pass_at_k == TOGETHER.comparisons[1].pass_at_k
+        assert "No figures of held-out tests: b did not" in comparison.warnings[-1]
+    neither = [replace(source, held_out=None) for source in both]
+    assert "held-out" not in " ".join(compare(neither, chosen, problems).warnings)
 
 
 def test_other_time_limits_are_told() -> None:

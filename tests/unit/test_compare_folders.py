@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,8 +19,10 @@ from harness.cli.compare import folder_and_models
 from harness.errors import UserError
 from harness.evaluation.folders import read_source, record_problems, short_labels
 from harness.evaluation.results import from_json
+from harness.evaluation.stage import EvaluationRequest, report
 from harness.problems import load_problems
 from harness.store import Manifest, write_rows
+from harness.stress.records import StressPair, StressResult, StressSolution
 
 DATA = fabricate(problems=14, n_seq=6)
 
@@ -96,6 +99,50 @@ def test_two_folders_side_by_side(two: tuple[Path, Path], tmp_path: Path) -> Non
     assert (out / "report.html").read_bytes() == first
 
 
+def test_one_folder_compared_with_itself_says_what_eval_said_of_it(tmp_path: Path) -> None:
+    """Held-out tests, the time limit and larger inputs among it."""
+    data_path = _problems_file(tmp_path / "p.jsonl", held_out="def check(candidate): assert candidate")
+    folder = _folder(tmp_path / "runs" / "evals" / "x" / "p" / "test", ("base", "dpo-qvs"), data_path, machine=1.0)
+    passed = [row for row in DATA.executions if row.verdict == "PASSED"]
+    first = [row for row in passed if row.task_id == DATA.problems[0].task_id]
+    held_out = [replace(row, verdict="WRONG" if row.sample_id % 3 else "PASSED") for row in first]
+    write_rows(folder / "held_out.jsonl", held_out)
+    task_id = next(p.task_id for p in DATA.problems if {"base", "dpo-qvs"} <= {
+        row.model for row in passed if row.task_id == p.task_id})  # fmt: skip
+    ids = sorted({row.solution_id for row in passed if row.task_id == task_id})
+    grown = [StressSolution(one, 1e3, [1e2, 1e3], [1.0, 9.0], None, None, None, [], "", []) for one in ids]
+    pairs = [StressPair(quick, slow, 1000, 9.0, 8.0, 10.0, "quick", True, 2.0, "quick")
+             for quick, slow in itertools.combinations(ids, 2)]  # fmt: skip
+    stressed = StressResult(task_id, "length", 5, 1000, 2.0, 9.0, grown, pairs, ids[2:], "")
+    write_rows(folder / "stress.jsonl", [stressed])
+    problems = load_problems(str(data_path), ("test",))
+    settings = AnnotationSettings()
+    request = EvaluationRequest("x", str(data_path), "test")
+    evaluated = report(problems, ["base", "dpo-qvs"], folder, annotation=settings, request=request)
+    code, printed = run(f"{folder}:base,dpo-qvs", "--out", tmp_path / "out", "--seed", settings.seed)
+    assert code == 0, printed
+    compared = from_json((tmp_path / "out" / "results.json").read_text())
+    assert compared.models == evaluated.models
+    assert compared.comparisons == evaluated.comparisons
+    (one,) = compared.comparisons
+    assert one.efficiency is not None
+    assert one.efficiency.joint_ns.value is not None
+    assert one.held_out is not None
+    assert one.held_out.gap.value is not None
+    assert one.larger is not None
+    assert one.larger.speedup.value is not None
+    assert "Growth with the input" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_folder_in_which_nothing_passed_had_no_held_out_test_to_run(tmp_path: Path) -> None:
+    write_rows(tmp_path / "samples.jsonl", DATA.samples[:3])
+    failed = [replace(row, verdict="WRONG") for row in DATA.executions[:3]]
+    write_rows(tmp_path / "executions.jsonl", failed)
+    assert read_source(tmp_path, "x").held_out == []
+    write_rows(tmp_path / "executions.jsonl", [*failed[:2], replace(failed[2], verdict="PASSED")])
+    assert read_source(tmp_path, "x").held_out is None
+
+
 def test_models_and_order_are_the_callers(two: tuple[Path, Path], tmp_path: Path) -> None:
     old, new = two
     code, printed = run(f"{new}:dpo-qvs", f"{old / 'results.json'}:sft-25,base", "--out", tmp_path / "out")
@@ -122,7 +169,7 @@ def test_mistakes_are_refused_with_their_fix(two: tuple[Path, Path], tmp_path: P
         ((old, f"{new}:sft-25"), "no samples of sft-25"),
         ((old, new, "--out", new), "one of the folders"),
         ((f"{old}:base", f"{new}:dpo-qvs", "--out", tmp_path / "kept"), "holds an evaluation"),
-        ((old, new, "--data_path", changed), "1 of 14 problems had another prompt or test"),
+        ((old, new, "--data_path", changed), "1 of 14 problems had another prompt, test"),
         ((old, new, "--cores", "0"), "add --measure"),
     ):
         code, printed = run(*words, *([] if "--out" in words else ["--out", tmp_path / "out"]))
@@ -157,8 +204,13 @@ def test_a_folder_knows_its_problems(tmp_path: Path) -> None:
     record_problems(tmp_path, DATA.problems[3:8], "p.jsonl", "test")
     assert len(Manifest(tmp_path).stage("problems")["facts"]["digests"]) == 8
     other = replace(DATA.problems[4], test="def check(candidate): assert candidate")
-    with pytest.raises(UserError, match=r"1 problems have another prompt or test.*starter/004"):
+    with pytest.raises(UserError, match=r"1 problems have another prompt, test.*starter/004"):
         record_problems(tmp_path, [other], "p.jsonl", "test")
+    held_out = replace(DATA.problems[2], held_out="def check(candidate): ...")
+    record_problems(tmp_path, [held_out], "p.jsonl", "test")  # there was none: nothing is contradicted
+    for changed in (replace(held_out, held_out="def check(candidate): assert candidate"), DATA.problems[2]):
+        with pytest.raises(UserError, match=r"held-out test now than.*starter/002"):
+            record_problems(tmp_path, [changed], "p.jsonl", "test")
     record_problems(tmp_path, [other], "p.jsonl", "test", overwrite=True)
     assert list(Manifest(tmp_path).stage("problems")["facts"]["digests"]) == ["starter/004"]
     write_rows(tmp_path / "samples.jsonl", [asdict(DATA.samples[0])])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,10 +19,17 @@ from harness.store import read_rows, write_rows
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
-PROBLEMS = load_problems("starter", ("train",))[:3]
+PROBLEMS = [replace(problem, held_out=problem.test) for problem in load_problems("starter", ("train",))[:3]]
 
 
-def _folder(path: Path, model: str, pick: int) -> Path:
+def _problems_file(path: Path) -> Path:
+    columns = ("task_id", "prompt", "test", "entry_point", "held_out")
+    rows = [{name: getattr(problem, name) for name in columns} for problem in PROBLEMS]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def _folder(path: Path, model: str, pick: int, data_path: Path) -> Path:
     """A folder of samples that nobody has judged: of each problem a reference solution and one that fails."""
     known = starter_solutions()
     write_rows(
@@ -31,13 +40,14 @@ def _folder(path: Path, model: str, pick: int) -> Path:
             for number, code in enumerate((known[problem.task_id][pick].code, "    return None\n"))
         ],
     )
-    record_problems(path, PROBLEMS, "starter", "train")
+    record_problems(path, PROBLEMS, str(data_path), "test")
     return path
 
 
 def test_samples_of_two_folders_are_timed_together_and_resumed(tmp_path: Path) -> None:
-    slow = _folder(tmp_path / "evals/slow/starter/train", "base", -1)
-    quick = _folder(tmp_path / "evals/quick/starter/train", "tuned", 0)
+    data_path = _problems_file(tmp_path / "p.jsonl")
+    slow = _folder(tmp_path / "evals/slow/p/test", "base", -1, data_path)
+    quick = _folder(tmp_path / "evals/quick/p/test", "tuned", 0, data_path)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "harness.cli.app", "compare", str(slow), str(quick), "--measure", f"--out={out}"]
 
@@ -54,13 +64,18 @@ def test_samples_of_two_folders_are_timed_together_and_resumed(tmp_path: Path) -
     assert comparison.speedup.figure.n == len(PROBLEMS)
     assert comparison.speedup.figure.value is not None
     assert comparison.speedup.figure.value > 1.0  # reference solutions, the quick one first
+    for model in results.models:  # the time limit and the held-out tests are passed on, as in `eval`
+        assert model.efficiency is not None
+        assert model.efficiency.joint_ns.value is not None
+        assert model.held_out is not None
+        assert (model.held_out.gap.value, model.held_out.passed) == (0.0, len(PROBLEMS))
     rows = list(read_rows(out / "executions.jsonl", ExecutionRow))
     assert [row.verdict == "PASSED" for row in rows].count(True) == 2 * len(PROBLEMS)
     before = {name: (out / name).read_bytes() for name in ("executions.jsonl", "measurements.jsonl", "samples.jsonl")}
     code, printed = run()
     assert code == 0, printed
     assert {name: (out / name).read_bytes() for name in before} == before
-    _folder(quick, "tuned", -1)
+    _folder(quick, "tuned", -1, data_path)
     code, printed = run()
     assert code == 2
     assert "other settings" in printed

@@ -10,7 +10,7 @@ import random
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -290,8 +290,9 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[list[tuple[str, str, int]]
     """What was asked to be measured, call by call. Every pass takes 5 ns, but the first ends by a fault of ours."""
     asked: list[list[tuple[str, str, int]]] = []
 
-    def fake(cores: Sequence[int], runs: Sequence[LegacyRun]) -> Iterator[LegacyTiming]:
+    def fake(cores: Sequence[int], wanted: Iterable[LegacyRun]) -> Iterator[LegacyTiming]:
         assert cores == [3]
+        runs = list(wanted)
         asked.append([one.key for one in runs])
         for index, one in enumerate(runs):
             fault = len(asked) == 1 and index == 0

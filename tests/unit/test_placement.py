@@ -262,7 +262,6 @@ def annotating(monkeypatch: pytest.MonkeyPatch, cpus: Path) -> list[tuple]:
     monkeypatch.setattr(stage, "claim", partial(claim, folder=cpus))
     monkeypatch.setattr(stage, "Sandbox", NoSandbox)
     monkeypatch.setattr(stage, "execute", lambda *_: Counter(PASSED=1))
-    monkeypatch.setattr(stage, "latest_executions", lambda _: {})
     monkeypatch.setattr(stage, "measure", measure)
     monkeypatch.setattr(stage, "read_siblings", lambda: NEIGHBOURS)
     monkeypatch.setattr(stage, "allowed_cores", lambda: [0, 1, 2, 3])

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -26,14 +27,18 @@ from harness.report import (
     code,
     console_regressions,
     console_table,
+    figures,
     pick_examples,
     render,
     tables,
     view,
     words,
 )
+from harness.report.growth import growth_table
 from harness.report.render import flatten, html, latex, markdown
+from harness.report.view import Cell
 from harness.report.writers import latex_text, markdown_table
+from harness.stress.records import StressResult, StressSolution
 
 HOSTILE = (
     "</script><img src=x onerror=alert(1)> ``` {{ 7 * 7 }} ]]> --> </style></pre>\x1b[31m\n    return 1"
@@ -159,7 +164,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     terminal = console.export_text()
     assert "onerror" in terminal
     written = render(results, context, tmp_path / "report")  # a lone surrogate could not even be written
-    for shown in (text, plain, terminal, latex(results), written.report_html.read_text()):
+    for shown in (text, plain, terminal, latex(results, context), written.report_html.read_text()):
         assert not UNSEEN.search(shown)
 
 
@@ -169,7 +174,7 @@ def test_rows_of_markdown_have_as_many_cells_as_columns_whatever_the_names() -> 
     named = [replace(row, task_id=row.task_id + HOSTILE) for row in data.samples]
     rows = [replace(row, task_id=row.task_id + HOSTILE) for row in data.executions]
     results = evaluate(problems, named, rows, {}, data.models)
-    for table in (tables.results_table(results), tables.problems_table(results), tables.verdicts_table(results)):
+    for table in (figures.results_table(results), tables.problems_table(results), tables.verdicts_table(results)):
         for line in markdown_table(table).splitlines():
             assert len(re.findall(r"(?<!\\)\|", line)) == len(table.heads) + 2
 
@@ -184,7 +189,7 @@ def test_nothing_in_text_is_a_command_to_latex(text: str) -> None:
 
 
 def test_latex_tables_are_whole() -> None:
-    text = latex(RESULTS)
+    text = latex(RESULTS, _context())
     found = re.findall(r"\\begin\{longtable\}\{@\{\}([lr]+)@\{\}\}(.*?)\\end\{longtable\}", text, flags=re.DOTALL)
     assert len(found) == text.count(r"\begin") == text.count(r"\end{longtable}") == 3
     for columns, body in found:
@@ -219,7 +224,7 @@ def test_numbers_agree_in_html_markdown_terminal_and_json(page: str, tmp_path: P
             assert text in rows[label][place]
             assert text in table[label][place]
             assert text in terminal
-    for row in tables.results_table(RESULTS).rows:
+    for row in figures.results_table(RESULTS).rows:
         for place, cell in enumerate(row.cells):
             for text in (cell.main, cell.interval, cell.n, cell.note, cell.against):
                 assert text in rows[row.label][place]
@@ -288,10 +293,10 @@ def test_regressions_come_first_and_are_all_told() -> None:
 
 def test_figures_that_an_evaluation_lacks_have_no_row() -> None:
     limited = evaluate(DATA.problems, DATA.samples, DATA.executions, DATA.labels, DATA.models, limit_ns=5e9)
-    labels = [row.label for row in tables.results_table(limited).rows]
+    labels = [row.label for row in figures.results_table(limited).rows]
     assert {"eff@1", "Beyond", "DPS", "Expected time, failures as the limit", "Peak memory"} <= set(labels)
     assert not [label for label in labels if "eld-out" in label]
-    row = next(row for row in tables.results_table(limited).rows if row.label == "Peak memory")
+    row = next(row for row in figures.results_table(limited).rows if row.label == "Peak memory")
     assert row.cells[0].main == "10.5 MiB"
     assert row.cells[1].against.startswith("1.00× the base's")
     old = replace(
@@ -299,9 +304,9 @@ def test_figures_that_an_evaluation_lacks_have_no_row() -> None:
         models=[replace(model, efficiency=None, held_out=None) for model in limited.models],
         comparisons=[replace(one, efficiency=None, held_out=None) for one in limited.comparisons],
     )
-    kept = tables.results_table(old)
+    kept = figures.results_table(old)
     assert "Efficiency" not in dict(kept.groups)
-    efficiency = [r.label for r in dict(tables.results_table(limited).groups)["Efficiency"]]
+    efficiency = [r.label for r in dict(figures.results_table(limited).groups)["Efficiency"]]
     assert [r.label for r in kept.rows] == [label for label in labels if label not in efficiency]
 
 
@@ -311,7 +316,7 @@ def test_held_out_tests_that_were_run_are_told() -> None:
     held_out = [replace(row, verdict="WRONG" if row.model == "base" and row.sample_id % 4 == 0 else "PASSED")
                 for row in passed]  # fmt: skip
     results = evaluate(problems, DATA.samples, DATA.executions, DATA.labels, DATA.models, held_out=held_out)
-    rows = dict(tables.results_table(results).groups)["Held-out tests"]
+    rows = dict(figures.results_table(results).groups)["Held-out tests"]
     assert [row.label for row in rows] == ["Held-out gap", *(f"pass@{k}, held-out too" for k in (1, 5, 10))]
     base, sft, _ = rows[0].cells
     assert float(base.main.rstrip("%")) > 5
@@ -339,7 +344,7 @@ def test_a_model_without_regressions_says_so(tmp_path: Path) -> None:
     assert console_regressions(results) is None
     assert "No problem is slower by 10% or more than base" in html(results, _context())
     assert "No problem is slower by 10% or more than base" in markdown(results, _context())
-    assert r"\multicolumn{7}{l}{none}" in latex(results)
+    assert r"\multicolumn{7}{l}{none}" in latex(results, _context())
 
 
 def test_a_difference_of_code_is_marked_on_both_sides() -> None:
@@ -359,6 +364,17 @@ def _curve(task_id: str, exponent: float | None, *sizes: float) -> GrowthCurve:
     return GrowthCurve(task_id, f"s{exponent}", sizes, [3.0 * size ** (exponent or 1) for size in sizes], exponent)
 
 
+def _grown(task_id: str, *exponents: float, laws: Sequence[str] = ("linear",), why: str = "") -> StressResult:
+    """A problem whose solutions grow like this, whose first and last lie apart by their gap."""
+    sizes = [10.0, 100.0, 1000.0]
+    solutions = [
+        StressSolution(f"s{e}", 50.0, sizes, [3.0 * n**e for n in sizes], e, e - 0.1, e + 0.1, list(laws), "", [])
+        for e in exponents
+    ]
+    apart = 1 + 2 * (exponents[-1] - exponents[0]) if exponents else None
+    return StressResult(task_id, "length", 5, 1000 if exponents else None, 1.0, apart, solutions, [], ["x"], why)
+
+
 def test_growth_shows_the_problems_whose_solutions_grow_apart() -> None:
     curves = [_curve(f"p{n}", e, 10, 100, 1000) for n in range(6) for e in (1.0, 1.0 + n / 4)]
     drawn = charts.growth([*curves, _curve("alone", 3.0, 1, 2), _curve("unknown", None, 1, 2), _curve("p9", 2.0, 7)])
@@ -369,9 +385,85 @@ def test_growth_shows_the_problems_whose_solutions_grow_apart() -> None:
     assert "n^1.0" in drawn
     assert "var(--bad)" in drawn
     assert charts.growth([]) == charts.growth([_curve("alone", 3.0, 1, 2)]) == ""
-    page = html(RESULTS, _context(growth=curves))
-    assert "Growth with the input" in page
-    assert "Growth with the input" not in html(RESULTS, _context())
+    steep = charts.growth([_curve("p", 1.0, 10, 100), replace(_curve("p", 9.0, 10, 100), exponential=True)])
+    assert "exponential" in steep
+    assert "n^9.0" not in steep
+
+
+def test_growth_is_told_problem_by_problem_with_its_intervals() -> None:
+    stress = [_grown("close", 1.0, 1.1), _grown("far", 1.0, 2.0, laws=("n sqrt n", "quadratic")),
+              _grown("open", 0.5, laws=("a", "b", "c", "d")), _grown("power", 4.0, laws=("exponential",)),
+              _grown("none", why="no call of literals")]  # fmt: skip
+    table = growth_table(stress)
+    assert table is not None
+    assert [row.label for row in table.rows] == ["far", "close", "open", "power"]
+    cells = {row.label: dict(zip([head.label for head in table.heads], row.cells, strict=True)) for row in table.rows}
+    assert cells["far"]["Grows most"] == Cell("n^2.0", "[1.90, 2.10]", note="n sqrt n, quadratic", value=2.0)
+    assert cells["far"]["Apart, larger"].main == "3.00×"
+    assert cells["open"]["Grows least"].note == ""  # four laws are none
+    assert cells["power"]["Grows most"].main == "exponential"
+    assert "1 problem without larger inputs: 1 no call of literals" in table.note
+    context = _context(stress=stress)
+    assert "[1.90, 2.10]" in html(RESULTS, context)
+    assert "Growth with the input" in markdown(RESULTS, context)
+    assert r"\label{tab:growth}" in latex(RESULTS, context)
+    for shown in (html(RESULTS, _context()), markdown(RESULTS, _context()), latex(RESULTS, _context())):
+        assert "Growth with the input" not in shown
+    assert growth_table([]) is growth_table(stress[-1:]) is None
+
+
+@given(st.floats(-3.0, 12.0), st.floats(0.1, 9.0))
+def test_a_logarithmic_axis_has_a_few_round_ticks(low: float, decades: float) -> None:
+    ticks = charts.log_ticks(10**low, 10 ** (low + decades))
+    assert 2 <= len(ticks) <= charts.MOST_TICKS
+    assert all(10**low <= tick <= 10 ** (low + decades) for tick in ticks)
+    assert all(float(f"{tick:.2g}") == pytest.approx(tick, rel=1e-12) for tick in ticks)
+
+
+def test_larger_inputs_have_rows_where_they_were_made() -> None:
+    task = next(p.task_id for p in RESULTS.problems if all(p.models[name].passed for name in DATA.models))
+    ids = sorted({r.solution_id for r in DATA.executions if r.task_id == task and r.verdict == "PASSED"})
+    solutions = [StressSolution(one, 9.0, [10.0], [9.0], None, None, None, [], "", []) for one in ids]
+    stress = [StressResult(task, "length", 5, 10, 1.0, 1.0, solutions, [], ids[:1], "")]
+    results = evaluate(DATA.problems, DATA.samples, DATA.executions, DATA.labels, DATA.models, stress=stress)
+    rows = dict(figures.results_table(results).groups)["Larger inputs"]
+    assert [row.label for row in rows] == [
+        "Speed-up, larger inputs", "Speed-up of the same pairs, own calls", "Right on small inputs only",
+    ]  # fmt: skip
+    passing = [r for r in DATA.executions if r.task_id == task and r.verdict == "PASSED" and r.model == "base"]
+    small = sum(r.solution_id == ids[0] for r in passing)
+    assert (rows[2].cells[0].main, rows[2].cells[0].n) == (str(small), words.some(len(passing), "passing samples"))
+    assert "Larger inputs" not in dict(figures.results_table(RESULTS).groups)
+
+
+def test_problems_that_nobody_was_sampled_on_are_counted_only() -> None:
+    few = [row for row in DATA.samples if row.task_id in {p.task_id for p in DATA.problems[:9]}]
+    results = evaluate(DATA.problems, few, DATA.executions, DATA.labels, DATA.models)
+    table = tables.problems_table(results)
+    assert len(table.rows) == 9
+    assert "51 problems without judged samples left out" in table.note
+    assert "9 of 60 problems" in html(results, _context())
+
+
+def test_the_quality_of_the_measurement_is_whole() -> None:
+    flags = {"waits": 2, "failed:TIMEOUT_CPU": 1}
+    results = replace(RESULTS, quality=replace(RESULTS.quality, flags=flags))
+    facts = dict(tables.quality_facts(results))
+    assert facts["Flagged solutions"].main == "2 wait instead of working (waits); 1 failed: TIMEOUT_CPU"
+    aa = RESULTS.quality.aa
+    assert aa is not None
+    interval = facts["Base against itself, speed-up"].interval
+    assert interval == f"[{words.times(aa.speedup.low or 0)}, {words.times(aa.speedup.high or 0)}]"
+    assert interval in html(results, _context())
+    assert interval in markdown(results, _context()).replace("\\", "")
+
+
+def test_a_difference_that_only_the_interval_shows_is_said_to_be_that() -> None:
+    comparison = RESULTS.comparisons[1]
+    doubted = replace(comparison, speedup=replace(comparison.speedup, p_holm=0.2))
+    (headline,) = view.headlines(replace(RESULTS, comparisons=[doubted]))
+    assert headline.tone == ""
+    assert headline.sentence.endswith("The interval leaves out 1×, but the sign-flip test does not agree.")
 
 
 def test_warnings_stand_before_the_figures() -> None:
@@ -389,3 +481,9 @@ def test_words() -> None:
     assert [words.some(n, "problems") for n in (0, 1, 1200)] == ["0 problems", "1 problem", "1,200 problems"]
     assert (words.times(1.304), words.times(0.0123)) == ("1.30×", "0.0123×")
     assert flatten({"a": {"b": None, "c": True}, "d": [1, "x"]}) == [("a.b", "unknown"), ("a.c", "yes"), ("d", "1, x")]
+    listed = flatten({"warnings": [{"name": "cores", "found": 1}, {"name": "steal"}]})
+    assert listed == [("warnings", "name: cores, found: 1; name: steal")]
+    assert [words.times(v) for v in (99.99, 99.999, 12_345.6)] == ["99.99×", "100×", "12,346×"]
+    assert [words.magnitude(v) for v in (3, 300, 2e3, 5e4, 1e6, 1e12)] == ["3", "300", "2k", "50k", "1M", "1e12"]
+    assert [words.round_duration(v) for v in (3, 2e3, 1e5, 1e6, 1e10)] == ["3 ns", "2 µs", "100 µs", "1 ms", "10 s"]
+    assert words.plain(-1.234, 2) == words.MINUS + "1.23"

@@ -12,8 +12,9 @@ from fabricate_results import fabricate
 from headless_browser import NAMES, Browser, find_browser
 
 from harness.evaluation.results import evaluate
-from harness.report import GrowthCurve, ReportContext, pick_examples
+from harness.report import ReportContext, pick_examples
 from harness.report.render import html
+from harness.stress.records import StressResult, StressSolution
 
 pytestmark = pytest.mark.browser
 
@@ -64,6 +65,19 @@ CONTRASTS = """
 })()
 """
 
+# Pairs of texts of one chart that overlap, and texts that leave their chart.
+TOUCHING = """
+Array.from(document.querySelectorAll("figure svg"), (svg) => {
+  const frame = svg.getBoundingClientRect();
+  const boxes = Array.from(svg.querySelectorAll("text"), (t) => [t.textContent, t.getBoundingClientRect()]);
+  const out = boxes.filter(([, b]) => b.left < frame.left - 1 || b.right > frame.right + 1).map(([text]) => text);
+  const hits = boxes.flatMap(([one, a], place) => boxes.slice(place + 1).filter(([, b]) =>
+    Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2).map(([other]) => one + " | " + other));
+  return [...out, ...hits];
+}).flat()
+"""
+
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
@@ -81,22 +95,32 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     started.close()
 
 
+def _grown(task_id: str, reach: float, exponents: tuple[float, ...]) -> StressResult:
+    """Solutions that grow like this over sizes from 10 to 10 times `reach`."""
+    sizes = [10.0 * reach ** (step / 3) for step in range(4)]
+    solutions = [
+        StressSolution(f"s{number}", 9.0, sizes, [5.0 * n**e for n in sizes], e, e - 0.1, e + 0.1, ["linear"], "", [])
+        for number, e in enumerate(exponents)
+    ]
+    return StressResult(task_id, "length", 5, round(sizes[-1]), 1.0, 12_345.0, solutions, [], [], "")
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report with all its parts, hostile and overlong names among them."""
     data = fabricate(problems=40, models=("base", "sft-25", LONG))
     results = evaluate(data.problems, data.samples, data.executions, data.labels, data.models, blocks=(3, 420))
-    curves = [
-        GrowthCurve(f"p{n}", f"s{e}", [10, 100, 1000], [5.0 * size**e for size in (10, 100, 1000)], e)
-        for n in range(4)
-        for e in (1.0, 2.0)
+    # Ends of curves that lie far apart, close together and on each other; short and long axes.
+    stress = [
+        _grown(f"a-problem-with-a-long-name/{n}", 10.0**reach, exponents)
+        for n, (reach, exponents) in enumerate([(6, (1.0, 2.0)), (0.4, (1.0, 1.1)), (3, (1.0, 1.0)), (2, (0.1, 4.0))])
     ]
     context = ReportContext(
         title="Demo",
         data="starter",
         split="test",
         examples=pick_examples(data.problems, data.samples, data.executions, data.labels, data.models),
-        growth=curves,
+        stress=stress,
         warnings=[f"{LONG} was timed apart"],
         host={"system": "Linux", LONG: LONG},
         facts={"command": "<img src=https://example.org/x.png>", "script": "</script><script>document.title = 1"},
@@ -122,6 +146,30 @@ def test_it_fits_the_window_and_can_be_read(browser: Browser, report: Path, tmp_
     assert len(contrasts) > 500
     assert [pair for pair in contrasts if pair[0] < 4.5] == []
     assert browser.screenshot(tmp_path / f"{view}.png").startswith(b"\x89PNG")
+
+
+def test_texts_in_charts_stay_apart_and_inside(browser: Browser, report: Path) -> None:
+    for view in ("phone-light", "desk-light"):
+        width, height, scheme, mobile = VIEWS[view]
+        browser.show(width, height, scheme, mobile=mobile)
+        browser.open(report)
+        assert browser.value(TOUCHING) == []
+
+
+def test_a_table_that_is_wider_than_a_phone_keeps_its_first_column(browser: Browser, report: Path) -> None:
+    browser.show(390, 844, "light", mobile=True)
+    browser.open(report)
+    browser.value("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+    for table in ("table.results", "table.sortable"):
+        found = browser.value(
+            f"(() => {{ const scroll = document.querySelector('{table}').closest('.scroll'); scroll.scrollLeft = 1e4;"
+            " const head = scroll.querySelector('tbody th').getBoundingClientRect();"
+            " return [scroll.scrollLeft > 0, head.left - scroll.getBoundingClientRect().left, head.width]; })()"
+        )
+        scrolled, left, width = found
+        assert scrolled
+        assert abs(left) <= 1
+        assert 80 < width < 160
 
 
 def test_light_and_dark_differ_in_the_page_and_in_its_charts(browser: Browser, report: Path) -> None:
@@ -155,7 +203,7 @@ def test_it_asks_the_network_for_nothing_and_would_not_be_let(browser: Browser, 
 
 def _column(browser: Browser, place: int) -> list[float | None]:
     cells = browser.value(
-        f"Array.from(document.querySelectorAll('.sortable tbody tr'), (r) => r.cells[{place}].dataset.value ?? null)"
+        f"Array.from(document.querySelectorAll('.problems tbody tr'), (r) => r.cells[{place}].dataset.value ?? null)"
     )
     return [None if cell is None else float(cell) for cell in cells]
 
@@ -164,29 +212,29 @@ def test_problems_sort_by_a_click_and_by_keyboard(browser: Browser, report: Path
     browser.show(1280, 900, "light")
     browser.open(report)
     browser.value("document.querySelectorAll('details').forEach((d) => (d.open = true))")
-    heads = browser.value("Array.from(document.querySelectorAll('.sortable th[scope=col]'), (h) => h.textContent)")
+    heads = browser.value("Array.from(document.querySelectorAll('.problems th[scope=col]'), (h) => h.textContent)")
     place = heads.index("Run time")
     before = _column(browser, place)
     known = sorted(value for value in before if value is not None)
     missing = [None] * (len(before) - len(known))
     assert len(known) > 30
     assert before != known + missing
-    button = f"document.querySelectorAll('.sortable th[scope=col]')[{place}].querySelector('button')"
+    button = f"document.querySelectorAll('.problems th[scope=col]')[{place}].querySelector('button')"
     browser.value(f"{button}.click()")
     assert _column(browser, place) == known + missing
     browser.value(f"{button}.focus()")
     browser.press("Enter", 13, "\r")
     assert _column(browser, place) == known[::-1] + missing  # unknown times stay at the end
-    states = browser.value("Array.from(document.querySelectorAll('.sortable th[aria-sort]'), (h) => h.ariaSort)")
+    states = browser.value("Array.from(document.querySelectorAll('.problems th[aria-sort]'), (h) => h.ariaSort)")
     assert states == ["descending"]
     browser.press("Tab", 9)
     browser.press(" ", 32, " ")
     states = browser.value(
-        "Array.from(document.querySelectorAll('.sortable th[aria-sort]'), (h) => [h.ariaSort, h.textContent])"
+        "Array.from(document.querySelectorAll('.problems th[aria-sort]'), (h) => [h.ariaSort, h.textContent])"
     )
     assert states == [["ascending", heads[place + 1]]]
-    names = "Array.from(document.querySelectorAll('.sortable tbody th'), (h) => h.textContent)"
-    browser.value("document.querySelector('.sortable th[scope=col] button').click()")
+    names = "Array.from(document.querySelectorAll('.problems tbody th'), (h) => h.textContent)"
+    browser.value("document.querySelector('.problems th[scope=col] button').click()")
     assert browser.value(names) == sorted(browser.value(names))
 
 
@@ -195,7 +243,7 @@ def test_without_scripts_it_is_whole(browser: Browser, report: Path) -> None:
     try:
         browser.show(1280, 900, "light")
         browser.open(report)
-        found = browser.value("[document.querySelectorAll('.sortable tbody tr').length,"
+        found = browser.value("[document.querySelectorAll('.problems tbody tr').length,"
                               " document.querySelectorAll('button').length,"
                               " document.querySelector('.with-script').checkVisibility()]")  # fmt: skip
     finally:
@@ -224,7 +272,7 @@ def test_paper_shows_what_a_screen_folds_away(browser: Browser, report: Path, tm
     browser.open(report)
     shown = browser.value(
         "[getComputedStyle(document.body).backgroundColor, document.documentElement.scrollWidth <= innerWidth,"
-        " document.querySelector('.sortable').checkVisibility({contentVisibilityAuto: true})]"
+        " document.querySelector('.problems').checkVisibility({contentVisibilityAuto: true})]"
     )
     assert shown[0] == "rgb(255, 255, 255)"
     data = browser.pdf(tmp_path / "report.pdf")

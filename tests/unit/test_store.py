@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -238,8 +239,12 @@ def test_a_second_command_is_refused(tmp_path: Path) -> None:
     with locked(folder):
         other = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=os.environ)
         assert "another command is working on this folder" in other.stderr
-        with pytest.raises(UserError), locked(folder):
+        with locked(folder):  # a stage of the command that holds it
             pass
+        with ThreadPoolExecutor(1) as pool, pytest.raises(UserError):
+            pool.submit(locked(folder).__enter__).result()
+        again = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert "another command is working on this folder" in again.stderr
     assert subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout == "in\n"
     with pytest.raises(RuntimeError), locked(folder):
         raise RuntimeError

@@ -5,13 +5,27 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.records import Comparison, Decision, ProblemLabels, RuntimeLabel
+from harness.annotation.settings import AnnotationSettings
+from harness.records import (
+    Comparison,
+    Decision,
+    ExecutionRow,
+    FinishReason,
+    Problem,
+    ProblemLabels,
+    RuntimeLabel,
+    Sample,
+    TimingInputs,
+)
+from harness.store import write_rows
 from harness.stress.agreement import DISAGREE, KEPT, RAISES, hardest, judge_input
 from harness.stress.asking import MARK, Answer, Answers, asking_test, expecting_test, read_answers
 from harness.stress.growth import fit_growth, fitted_sizes
@@ -19,6 +33,7 @@ from harness.stress.probing import next_step, probe
 from harness.stress.records import StressDissent, StressInput, StressInputs, StressSize, StressStop
 from harness.stress.results import last_sizes, result, timing_id, timing_plan
 from harness.stress.settings import StressSettings
+from harness.stress.stage import solutions_to_stress
 from sandbox import Execution, Integrity, Termination, Verdict
 
 
@@ -358,6 +373,20 @@ def labels_of(task_id: str, times: Mapping[str, float], decision: Decision = Dec
     return ProblemLabels(task_id, labels, pairs)
 
 
+def test_inputs_grow_from_the_own_test_whatever_the_folder_was_timed_on(tmp_path: Path):
+    one = Problem("t", "def f(a):\n", LISTS, "f", "test", "made", held_out="def check(c): pass")
+    samples = [Sample("t", number, "m", f"    return {number}\n", FinishReason.EOS) for number in range(3)]
+    rows = [
+        ExecutionRow("t", number, "m", f"s{number}", verdict, "strong", "", "completed", "", 1, 1, 1, 0)
+        for number, verdict in enumerate(("PASSED", "PASSED", "WRONG"))
+    ]
+    write_rows(tmp_path / "samples.jsonl", samples)
+    write_rows(tmp_path / "executions.jsonl", rows)
+    (state,) = solutions_to_stress([one], tmp_path, AnnotationSettings(timing_inputs=TimingInputs.PLUS))
+    assert state.problem.test == LISTS
+    assert sorted(state.completions) == ["s0", "s1"]
+
+
 def test_pairs_are_decided_where_somebody_ends_and_growth_takes_the_largest_sizes():
     sizes = [size_of(size, "a", "b", *(["slow"] if size <= 64 else [])) for size in (8, 16, 32, 64, 128, 256, 512)]
     plan = {timed.size.size: timed for timed in timing_plan(inputs_of(*sizes))}
@@ -378,6 +407,20 @@ def test_dissenters_are_timed_nowhere():
     row = inputs_of(*sizes, dissents=[dissent])
     assert all("b" not in timed.solution_ids for timed in timing_plan(row))
     assert result(row, None, {}).dissenters == ["b"]
+
+
+def test_sizes_whose_time_is_not_true_are_in_no_growth():
+    row = inputs_of(*(size_of(size, "a", "b") for size in (10, 20, 40, 80)))
+    labels = {
+        timing_id("t", size): labels_of(f"t@{size}", {"a": 10.0 * size, "b": 20.0 * size}) for size in (10, 20, 40, 80)
+    }
+    spoilt = labels[timing_id("t", 40)].labels
+    spoilt[0] = replace(spoilt[0], runtime_ns=1.0, flags=["waits"])
+    by_id = {one.solution_id: one for one in result(row, None, labels).solutions}
+    assert by_id["a"].sizes == [10.0, 20.0, 80.0]
+    assert by_id["a"].flags == ["waits"]
+    assert by_id["a"].exponent == pytest.approx(1.0)
+    assert by_id["b"].sizes == [10.0, 20.0, 40.0, 80.0]
 
 
 def test_results_take_each_pair_at_its_largest_common_size():

@@ -1,0 +1,87 @@
+"""What it costs that threads of a CPU model wait for each other by spinning: run by `make bench-sampling`.
+
+A decoding step of a model on all cores, in a process of its own, with OpenMP's threads spinning (its default) or asleep
+(what `code-optimise` asks for), alone and beside a neighbour that keeps one core busy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from typing import Any
+
+from tests.benchmarks.figures import Range, over_rounds
+from tests.benchmarks.tables import Table, ranged
+
+POLICIES = {"spinning": "ACTIVE", "asleep": "PASSIVE"}
+_ROUNDS = 2
+
+_STEPS = """
+import json, sys, time
+import torch
+from harness.progress import SilentReporter
+from harness.sampling.backend import TransformersSampler
+from harness.sampling.cache import roomy_cache
+from harness.sampling.models import resolve_model
+
+sampler = TransformersSampler(resolve_model(sys.argv[1], SilentReporter()), device="cpu")
+cache, ids = roomy_cache(sampler.config), torch.ones((16, 8), dtype=torch.long)
+seconds = []
+with torch.inference_mode():
+    sampler.forward(ids, torch.ones_like(ids), cache)
+    for step in range(10):
+        mask = torch.ones((16, 9 + step), dtype=torch.long)
+        begin = time.perf_counter()
+        sampler.forward(ids[:, :1], mask, cache)
+        seconds.append(time.perf_counter() - begin)
+print(json.dumps(seconds[2:]))
+"""
+
+
+def waiting_costs(model: str) -> list[dict[str, Any]]:
+    """Milliseconds of a step of 16 rows, for each policy, alone and beside a neighbour; rounds in turns."""
+    times: dict[tuple[str, bool], list[float]] = {}
+    for _ in range(_ROUNDS):
+        for busy in (False, True):
+            for name, policy in POLICIES.items():
+                with _neighbour() if busy else nullcontext():
+                    times.setdefault((name, busy), []).extend(_steps(model, policy))
+    return [
+        {"policy": name, "neighbour": busy, "milliseconds": asdict(found)}
+        for (name, busy), own in times.items()
+        if (found := over_rounds(own))
+    ]
+
+
+def _steps(model: str, policy: str) -> list[float]:
+    command = [sys.executable, "-c", _STEPS, model]
+    done = subprocess.run(
+        command, env=os.environ | {"OMP_WAIT_POLICY": policy}, capture_output=True, text=True, check=True
+    )
+    return [1_000 * seconds for seconds in json.loads(done.stdout.splitlines()[-1])]
+
+
+@contextmanager
+def _neighbour() -> Iterator[None]:
+    """A process that is busy on one core."""
+    core = min(os.sched_getaffinity(0))
+    code = f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass"
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def waiting_table(result: Mapping[str, Any]) -> Table:
+    by = {(one["policy"], one["neighbour"]): Range(**one["milliseconds"]) for one in result["waiting"]}
+    rows = [
+        [name, ranged(by[name, False], 0), ranged(by[name, True], 0), f"{by[name, False].count}"] for name in POLICIES
+    ]
+    note = "Median of steps [lowest, highest]. 16 rows, all cores; the neighbour keeps one core busy. n: steps each."
+    return Table("A decoding step, ms ↓", ("threads wait", "alone", "beside a busy neighbour", "n"), rows, note)
