@@ -6,9 +6,10 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from harness.errors import UserError
 from harness.exchange.checks import CheckImporter, ImportedCheck, execution_row, legacy_rows
@@ -19,14 +20,14 @@ from harness.exchange.shapes import Shape
 from harness.exchange.tasks import ForeignId, published_id
 from harness.progress import Reporter
 from harness.records import ExecutionRow, LegacyTiming, MergedRow, Problem, Sample, TimingMethod
-from harness.store import Manifest, locked, write_rows
+from harness.store import Manifest, atomic_file, locked, row_line, write_rows
 from sandbox import Verdict
 
 SAMPLES, EXECUTIONS, LEGACY, CHECKS = "samples.jsonl", "executions.jsonl", "legacy.jsonl", "imported.jsonl"
 MERGED, REJECTED = "merged.jsonl", "rejected.jsonl"
 NOT_OURS = "verdicts and times were imported: nothing was run by the sandbox"
 _PASS = re.compile(r"check_([0-9]{1,3})\.jsonl?")
-Row = TypeVar("Row", Sample, ImportedCheck, MergedRow)
+Row = TypeVar("Row", ImportedCheck, MergedRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +56,60 @@ def import_files(request: ImportRequest, tell: Reporter) -> dict[str, int]:
 
 
 def _samples(request: ImportRequest, tell: Reporter) -> dict[str, int]:
-    importer = SampleImporter(_known(request), request.model)
-    rows, rejected = _sorted(request, (row for path in request.files for row in importer.read(path)))
-    _tell(request, rows, rejected, tell)
-    for split, samples in _to_write(request, rows):
-        folder = request.folder(split)
-        with locked(folder):
-            _begin_samples(folder, _settings(request, split), overwrite=request.overwrite)
-            write_rows(folder / SAMPLES, samples)
-            write_rows(folder / REJECTED, rejected)
-            ids = {row.task_id: importer.ids[row.task_id] for row in samples}
-            Manifest(folder).note("sample", ids={ours: theirs for ours, theirs in ids.items() if ours != theirs})
-    return {split: len(samples) for split, samples in rows.items()}
+    """Reads the files twice, to know first whether they are of use: there may be more in them than memory holds."""
+    survey = _Survey(_split_of(request))
+    for row in _read_samples(request, SampleImporter(_known(request), request.model)):
+        survey.add(row)
+    _tell(request, survey.counts, survey.reasons, tell)
+    wanted = [split for split, count in survey.counts.items() if count and not request.dry_run]
+    with ExitStack() as stack:
+        for split in wanted:
+            stack.enter_context(locked(request.folder(split)))
+            _begin_samples(request.folder(split), _settings(request, split), overwrite=request.overwrite)
+        importer = SampleImporter(_known(request), request.model)
+        _write_samples(request, wanted, _read_samples(request, importer))
+        for split in wanted:
+            ids = {task_id: importer.ids[task_id] for task_id in survey.task_ids[split]}
+            unlike = {ours: theirs for ours, theirs in ids.items() if ours != theirs}
+            Manifest(request.folder(split)).note("sample", ids=unlike)
+    return survey.counts
+
+
+def _read_samples(request: ImportRequest, importer: SampleImporter) -> Iterator[Sample | RejectedRow]:
+    return (row for path in request.files for row in importer.read(path))
+
+
+def _write_samples(request: ImportRequest, splits: Sequence[str], rows: Iterator[Sample | RejectedRow]) -> None:
+    """Each split's samples, and for each of them all rejected rows."""
+    split_of = _split_of(request)
+    with ExitStack() as stack:
+
+        def stream(split: str, name: str) -> IO[bytes]:
+            return stack.enter_context(atomic_file(request.folder(split) / name))
+
+        samples = {split: stream(split, SAMPLES) for split in splits}
+        rejected = [stream(split, REJECTED) for split in splits]
+        for row in rows:
+            for one in rejected if isinstance(row, RejectedRow) else [samples[split_of[row.task_id]]]:
+                one.write(row_line(row))
+
+
+class _Survey:
+    """What rows there are, without keeping them."""
+
+    def __init__(self, split_of: Mapping[str, str]) -> None:
+        self._split_of = split_of
+        self.counts = dict.fromkeys(split_of.values(), 0)
+        self.task_ids: dict[str, set[str]] = {split: set() for split in self.counts}
+        self.reasons: Counter[str] = Counter()  # of rejected rows
+
+    def add(self, row: Sample | RejectedRow) -> None:
+        if isinstance(row, RejectedRow):
+            self.reasons[row.reason] += 1
+        else:
+            split = self._split_of[row.task_id]
+            self.counts[split] += 1
+            self.task_ids[split].add(row.task_id)
 
 
 def _checks(request: ImportRequest, tell: Reporter) -> dict[str, int]:
@@ -75,7 +118,7 @@ def _checks(request: ImportRequest, tell: Reporter) -> dict[str, int]:
     passes = pass_numbers(request.files)
     read = (row for path, number in zip(request.files, passes, strict=True) for row in importer.read(path, number))
     rows, rejected = _sorted(request, read)
-    _tell(request, rows, rejected, tell)
+    _tell_of(request, rows, rejected, tell)
     for split, checks in _to_write(request, rows):
         samples = [sample for sample in importer.samples(request.model) if known[sample.task_id].split == split]
         executions, timings = judged(samples, checks, known)
@@ -123,7 +166,7 @@ def judged(
 def _merged(request: ImportRequest, tell: Reporter) -> dict[str, int]:
     importer = MergedImporter(_known(request))
     rows, rejected = _sorted(request, (row for path in request.files for row in importer.read(path)))
-    _tell(request, rows, rejected, tell)
+    _tell_of(request, rows, rejected, tell)
     for split, merged in _to_write(request, rows):
         folder, settings = request.folder(split), _settings(request, split)
         ids = {row.id: importer.ids[row.id] for row in merged}
@@ -163,10 +206,15 @@ def _known(request: ImportRequest) -> dict[str, Problem]:
     return {problem.task_id: problem for problems in request.problems.values() for problem in problems}
 
 
+def _split_of(request: ImportRequest) -> dict[str, str]:
+    """By task_id."""
+    return {problem.task_id: split for split, problems in request.problems.items() for problem in problems}
+
+
 def _sorted(
     request: ImportRequest, read: Iterator[Row | RejectedRow]
 ) -> tuple[dict[str, list[Row]], list[RejectedRow]]:
-    split_of = {problem.task_id: split for split, problems in request.problems.items() for problem in problems}
+    split_of = _split_of(request)
     rows: dict[str, list[Row]] = {split: [] for split in request.problems}
     rejected: list[RejectedRow] = []
     for row in read:
@@ -177,18 +225,23 @@ def _sorted(
     return rows, rejected
 
 
-def _tell(
+def _tell_of(
     request: ImportRequest, rows: Mapping[str, Sequence[object]], rejected: Sequence[RejectedRow], tell: Reporter
 ) -> None:
+    counts = {split: len(own) for split, own in rows.items()}
+    _tell(request, counts, Counter(row.reason for row in rejected), tell)
+
+
+def _tell(request: ImportRequest, counts: Mapping[str, int], rejected: Counter[str], tell: Reporter) -> None:
+    """counts: rows of use by split. rejected: reasons. Raises UserError where nothing is of use."""
     what = {Shape.OUTPUTS: "sample", Shape.CHECKS: "check", Shape.MERGED: "problem"}[request.shape]
-    counts = ", ".join(f"{len(own)} for {split}" for split, own in rows.items())
+    listed = ", ".join(f"{count} for {split}" for split, count in counts.items())
     names = ", ".join(path.name for path in request.files)
-    tell.say(f"import {names}: {what}s {counts}")
+    tell.say(f"import {names}: {what}s {listed}")
     if rejected:
-        reasons = Counter(row.reason for row in rejected).most_common(3)
-        listing = "; ".join(f"{count} × {reason}" for reason, count in reasons)
-        tell.warn(f"{len(rejected)} rows gave no {what}: {listing}; all in {REJECTED}")
-    if not any(rows.values()):
+        listing = "; ".join(f"{count} × {reason}" for reason, count in rejected.most_common(3))
+        tell.warn(f"{rejected.total()} rows gave no {what}: {listing}; all in {REJECTED}")
+    if not any(counts.values()):
         fix = "check --data_path, --split and --as"
         raise UserError("nothing for any of the problems", where=names, fix=fix)
 
