@@ -160,6 +160,10 @@ bench-sampling: image ## How fast solutions are drawn: ours, the published loop,
 bench-merge: .venv-ready ## Memory and time of merging up to a million generated samples: QUICK=1
 	$(strip $(BIN)/python -m tests.benchmarks.merging $(call switch,QUICK) $(BENCH_ARGS))
 
+.PHONY: bench-scale
+bench-scale: .venv-ready ## A million generated samples from import to merge, and a cluster simulated from measured latencies: QUICK=1
+	$(strip $(BIN)/python -m tests.benchmarks.scale $(call switch,QUICK) $(BENCH_ARGS))
+
 .PHONY: bench-training
 bench-training: .venv-ready ## Our trainers beside TRL's own on the same batches, cost of the data path: QUICK=1
 	$(strip $(BIN)/python -m tests.benchmarks.training $(call switch,QUICK) $(BENCH_ARGS))

@@ -16,12 +16,14 @@ The id may differ between Python versions (their syntax trees do); one run folde
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 # The text is untrusted and parsed on the host. Parsing runs nothing of it, and CPython >= 3.11 answers hostile nesting
 # with SyntaxError, MemoryError or RecursionError (tried: 13 kinds of chain and bracket, up to 1,000,000 deep, no crash;
@@ -47,17 +49,44 @@ _LOCAL_NAME_FIELDS = {
     ast.Name: "id", ast.arg: "arg", ast.FunctionDef: "name", ast.AsyncFunctionDef: "name", ast.ExceptHandler: "name",
     ast.MatchAs: "name", ast.MatchStar: "name", ast.MatchMapping: "rest", ast.Nonlocal: "names",
 }  # fmt: skip
+# Kinds of nodes that need more than their fields looked at, for speed: most are of none of these.
+_LEAVES = frozenset({ast.Name, ast.Constant, ast.Pass, ast.Break, ast.Continue})
+_OPENING = frozenset({*_FUNCTIONS, *_COMPREHENSIONS, ast.ClassDef})
+_BINDING = frozenset(
+    {ast.NamedExpr, ast.FunctionDef, ast.AsyncFunctionDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar}
+    | {ast.MatchMapping, ast.ClassDef, ast.alias, ast.Global, ast.Nonlocal}
+)
+_ROUTED = _OPENING | {ast.arguments, ast.arg, ast.comprehension}
+_DOCUMENTED = frozenset({ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef})
+_TELL_TALE = frozenset({ast.Name, ast.Attribute, ast.Constant, ast.Import, ast.ImportFrom})
+_MAX_REMEMBERED_CHARS = 8_192  # so that what is remembered stays under some 16 MB
 
 
 def solution_id(program: str, entry_point: str) -> str:
-    """16 hex digits of the SHA-256 of the normalised syntax tree, of the text if it can't be parsed. Never raises."""
-    tree = parse_bounded(program)
-    canonical = "text\n" + program if tree is None else "tree\n" + _Normaliser(tree, entry_point).text()
+    """16 hex digits of the SHA-256 of the normalised syntax tree, of the text if it can't be parsed. Never raises.
+
+    Costs about as much as parsing the program six times; texts that come again soon, as samples do, cost nothing.
+    """
+    return (_remembered if len(program) <= _MAX_REMEMBERED_CHARS else _solution_id)(program, entry_point)
+
+
+def _solution_id(program: str, entry_point: str) -> str:
+    tree = _parsed(program)
+    canonical = "text\n" + program if tree is None else "tree\n" + _Normaliser(*tree, entry_point).text()
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+_remembered = functools.lru_cache(maxsize=2_048)(_solution_id)
 
 
 def parse_bounded(program: str) -> ast.Module | None:
     """The syntax tree of untrusted text, or None where it isn't Python or is too large or too deeply nested."""
+    parsed = _parsed(program)
+    return None if parsed is None else parsed[0]
+
+
+def _parsed(program: str) -> tuple[ast.Module, list[ast.AST]] | None:
+    """The tree, and its nodes level by level."""
     if len(program) > MAX_SOURCE_CHARS or _bracket_depth(program) > MAX_BRACKET_DEPTH:
         return None
     try:
@@ -66,7 +95,8 @@ def parse_bounded(program: str) -> ast.Module | None:
             tree = ast.parse(program)
     except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError):
         return None  # ValueError: NUL bytes, lone surrogates, numbers of too many digits
-    return None if _too_deep(tree) else tree
+    nodes = _nodes(tree)
+    return None if nodes is None else (tree, nodes)
 
 
 def _bracket_depth(text: str) -> int:
@@ -78,13 +108,37 @@ def _bracket_depth(text: str) -> int:
     return deepest
 
 
-def _too_deep(tree: ast.AST) -> bool:
+def _nodes(tree: ast.AST) -> list[ast.AST] | None:
+    """All nodes level by level, or None where there are too many levels. The `ctx` of names is not among them, but
+    counts as a level."""
+    found: list[ast.AST] = []
     level: list[ast.AST] = [tree]
-    for _ in range(MAX_TREE_DEPTH):
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
-        if not level:
-            return False
-    return True
+    for depth in range(MAX_TREE_DEPTH):
+        found += level
+        below: list[ast.AST] = []
+        for node in level:
+            for name in _fields(type(node)):
+                value = getattr(node, name)
+                if isinstance(value, ast.AST):
+                    below.append(value)
+                elif type(value) is list:
+                    below += [item for item in value if isinstance(item, ast.AST)]
+        if not below:
+            levels = depth + 1 + any("ctx" in node._fields for node in level)
+            return found if levels <= MAX_TREE_DEPTH else None
+        level = below
+    return None
+
+
+def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields that say something of the program."""
+    known = _FIELDS.get(kind)
+    if known is None:
+        known = _FIELDS[kind] = tuple(name for name in kind._fields if name not in _SKIPPED_FIELDS)
+    return known
+
+
+_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
 
 
 @dataclass(eq=False, slots=True)
@@ -113,19 +167,20 @@ class _Scope:
 class _Normaliser:
     """Two walks over the tree, both with a stack of their own: who binds what, then the text with locals numbered."""
 
-    def __init__(self, tree: ast.Module, entry_point: str) -> None:
+    def __init__(self, tree: ast.Module, nodes: Sequence[ast.AST], entry_point: str) -> None:
         self._tree = tree
         self._entry_point = entry_point
         self._module = _Scope(None, "module")
         self._inner: dict[ast.AST, _Scope] = {}  # the scope that a node opens
         self._first_generators: set[ast.AST] = set()  # their iterable belongs to the scope around the comprehension
         self._numbers: dict[tuple[_Scope, str], int] = {}
-        keywords = [node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword)]
+        keywords = [node.arg for node in nodes if type(node) is ast.keyword]
         self._keywords = {name for name in keywords if name is not None}
         self._any_keyword = len(self._keywords) < len(set(keywords))  # a `**mapping` among the calls
-        documented = (getattr(node, "body", [])[0] for node in ast.walk(tree) if _has_docstring(node))
-        docstrings = {statement.value for statement in documented}
-        self._verbatim = any(_sees_own_names(node) for node in ast.walk(tree) if node not in docstrings)
+        self._documented = {node for node in nodes if type(node) in _DOCUMENTED and _has_docstring(node)}
+        docstrings = {node.body[0].value for node in self._documented}  # type: ignore[attr-defined]
+        tell_tale = (node for node in nodes if type(node) in _TELL_TALE and node not in docstrings)
+        self._verbatim = any(map(_sees_own_names, tell_tale))
 
     def text(self) -> str:
         self._collect()
@@ -133,28 +188,36 @@ class _Normaliser:
         stack: list[tuple[object, _Scope]] = [(self._tree, self._module)]
         while stack:
             value, scope = stack.pop()
-            if isinstance(value, ast.Constant):
+            if type(value) is ast.Constant:
                 out.append(_constant(value.value))
             elif isinstance(value, ast.AST):
                 out.append(type(value).__name__)
-                stack.extend(reversed(list(self._parts(value, scope))))
-            elif isinstance(value, list):
+                stack += self._parts(value, scope)[::-1]
+            elif type(value) is list:
                 out.append(f"[{len(value)}")
-                stack.extend((item, scope) for item in reversed(value))
+                stack += [(item, scope) for item in reversed(value)]
             else:
                 out.append("-" if value is None else f"={value}")
         return "\n".join(out)
 
-    def _parts(self, node: ast.AST, scope: _Scope) -> Iterator[tuple[object, _Scope]]:
+    def _parts(self, node: ast.AST, scope: _Scope) -> list[tuple[object, _Scope]]:
         """A node's fields in their fixed order, each with the scope that it is evaluated in, local names numbered."""
+        kind = type(node)
+        if kind is ast.Name:
+            return [(self._spelling(node.id, scope), scope)]  # type: ignore[attr-defined]
+        named = _LOCAL_NAME_FIELDS.get(kind)
+        if named is None and node not in self._documented:
+            return [(value, where) for _, value, where in self._routed(node, scope)]
+        parts: list[tuple[object, _Scope]] = []
         for name, value, where in self._routed(node, scope):
-            if _LOCAL_NAME_FIELDS.get(type(node)) == name and value is not None:
+            if name == named and value is not None:
                 spelled = [self._spelling(n, where) for n in value] if isinstance(value, list) else None
-                yield self._spelling(str(value), where) if spelled is None else spelled, where
-            elif name == "body" and isinstance(value, list) and not self._verbatim and _has_docstring(node):
-                yield value[1:] or [ast.Pass()], where
+                parts.append((self._spelling(str(value), where) if spelled is None else spelled, where))
+            elif name == "body" and node in self._documented and isinstance(value, list) and not self._verbatim:
+                parts.append((value[1:] or [ast.Pass()], where))
             else:
-                yield value, where
+                parts.append((value, where))
+        return parts
 
     def _spelling(self, name: str, scope: _Scope) -> str:
         owner = None if self._verbatim else scope.owner(name)
@@ -167,11 +230,20 @@ class _Normaliser:
         stack: list[tuple[ast.AST, _Scope]] = [(self._tree, self._module)]
         while stack:
             node, scope = stack.pop()
-            self._open(node, scope)
-            self._bind(node, scope)
+            kind = type(node)
+            if kind in _LEAVES:
+                if kind is ast.Name and type(node.ctx) is not ast.Load:  # type: ignore[attr-defined]
+                    scope.bound.add(node.id)  # type: ignore[attr-defined]
+                continue
+            if kind in _OPENING or hasattr(node, "type_params"):
+                self._open(node, scope)
+            if kind in _BINDING:
+                self._bind(node, scope)
             for _, value, where in self._routed(node, scope):
-                children = value if isinstance(value, list) else [value]
-                stack.extend((child, where) for child in children if isinstance(child, ast.AST))
+                if type(value) is list:
+                    stack += [(child, where) for child in value if isinstance(child, ast.AST)]
+                elif isinstance(value, ast.AST):
+                    stack.append((value, where))
 
     def _open(self, node: ast.AST, scope: _Scope) -> None:
         if isinstance(node, _FUNCTIONS):
@@ -196,8 +268,6 @@ class _Normaliser:
                 while scope.kind == "comprehension" and scope.parent is not None:
                     scope = scope.parent
                 scope.bound.add(name)
-            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-                scope.bound.add(name)
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 scope.bound.add(name)
             case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
@@ -215,27 +285,30 @@ class _Normaliser:
             case ast.Nonlocal(names=names):
                 scope.nonlocals.update(names)
 
-    def _routed(self, node: ast.AST, scope: _Scope) -> Iterator[tuple[str, object, _Scope]]:
+    def _routed(self, node: ast.AST, scope: _Scope) -> list[tuple[str, Any, _Scope]]:
         """(field, value, scope that it is evaluated in) for each field of a node that is met in `scope`."""
+        kind = type(node)
+        fields = [(name, getattr(node, name)) for name in _fields(kind)]
+        if kind not in _ROUTED:
+            return [(name, value, scope) for name, value in fields]
         inner = self._inner.get(node, scope)
         outer = inner.parent or inner
-        for name, value in ast.iter_fields(node):
-            where = scope
-            if name in _SKIPPED_FIELDS:
-                continue
-            if isinstance(node, ast.arguments):
-                where = outer if name in {"defaults", "kw_defaults"} else inner
-            elif isinstance(node, ast.arg):
-                where = scope.parent or scope if name == "annotation" else scope
-            elif isinstance(node, _FUNCTIONS):
-                where = inner if name in {"args", "body"} else scope
-            elif isinstance(node, ast.ClassDef):
-                where = inner if name == "body" else scope
-            elif isinstance(node, _COMPREHENSIONS):
-                where = inner
-            elif node in self._first_generators:
-                where = scope.parent or scope if name == "iter" else scope
-            yield name, value, where
+        around = scope.parent or scope
+        wheres: Callable[[str], _Scope]
+        if kind is ast.arguments:
+            wheres = lambda name: outer if name in {"defaults", "kw_defaults"} else inner  # noqa: E731
+        elif kind is ast.arg:
+            wheres = lambda name: around if name == "annotation" else scope  # noqa: E731
+        elif kind in _FUNCTIONS:
+            wheres = lambda name: inner if name in {"args", "body"} else scope  # noqa: E731
+        elif kind is ast.ClassDef:
+            wheres = lambda name: inner if name == "body" else scope  # noqa: E731
+        elif kind in _COMPREHENSIONS:
+            wheres = lambda _: inner  # noqa: E731
+        else:  # a comprehension's `for`: the first one's iterable belongs to the scope around
+            first = node in self._first_generators
+            wheres = lambda name: around if first and name == "iter" else scope  # noqa: E731
+        return [(name, value, wheres(name)) for name, value in fields]
 
 
 def _sees_own_names(node: ast.AST) -> bool:

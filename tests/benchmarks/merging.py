@@ -66,7 +66,7 @@ def problems(samples: int) -> list[Problem]:
 def make(folder: Path, count: int) -> None:
     """The files that sampling and annotation would leave."""
     tasks = problems(count)
-    write_rows(folder / "samples.jsonl", _samples(tasks))
+    write_rows(folder / "samples.jsonl", sample_rows(tasks))
     write_rows(folder / "executions.jsonl", _executions(tasks))
     write_rows(folder / "measurements.jsonl", _blocks(tasks))
 
@@ -79,7 +79,7 @@ def _places(tasks: Sequence[Problem]) -> Iterator[tuple[Problem, int]]:
                 yield problem, k
 
 
-def _samples(tasks: Sequence[Problem]) -> Iterator[Sample]:
+def sample_rows(tasks: Sequence[Problem]) -> Iterator[Sample]:
     for problem, k in _places(tasks):
         text = "".join(LINE.format(line, k % (PASSING + FAILING)) for line in range(3 + k % 5))
         yield Sample(problem.task_id, k, "made", text, FinishReason.FUNCTION_END, 1, 0.6, 120, 90)

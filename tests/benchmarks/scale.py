@@ -1,0 +1,172 @@
+"""`make bench-scale`: what our own part costs at a million samples, and what a cluster makes of that.
+
+Driver: generated samples go through import, annotate and merge, each in a process of its own, with the project's own
+code; only the sandbox is a stub that answers at once with verdicts and times that depend on the program's text. What
+is measured is memory and CPU time of the process that reads, decides and writes.
+
+Cluster: a simulation of problems being judged and timed on N nodes, with latencies that were measured in the real
+sandbox (tests/benchmarks/data/latencies.json; `--measure FOLDER` makes it of a folder that was annotated) and with the
+driver's CPU time per row as it came out above. A problem stays on one core; cores take the next as they become free.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness.progress import ConsoleReporter
+from tests.benchmarks.machine import host_facts
+from tests.benchmarks.scale_cluster import Cluster, Latencies, measured_latencies, simulate
+from tests.benchmarks.scale_driver import STAGES, generate, peak_bytes
+from tests.benchmarks.tables import Table, markdown, number, show
+
+SAMPLES, QUICK_SAMPLES = 1_000_000, 20_000
+MOST_BYTES, MOST_CPU_MS = 1e9, 0.5  # aims: of the driver, and a sample
+NODES, CORES_A_NODE = (1, 10, 100, 1_000), 32
+LATENCIES = Path(__file__).parent / "data" / "latencies.json"
+
+
+@dataclass(frozen=True, slots=True)
+class StageCost:
+    """One stage over all samples. rows: that it wrote. peak_bytes: largest resident memory, imports included."""
+
+    stage: str
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    rows: int
+    bytes_written: int
+
+
+def in_process(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Call it in a new process: its peak of memory is its own."""
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        return pool.apply(work, arguments)
+
+
+def run_stage(stage: str, folder: Path, samples: int) -> StageCost:
+    begin, cpu = time.monotonic(), time.process_time()
+    written = STAGES[stage](folder, samples)
+    rows = sum(_lines(path) for path in written)
+    seconds, cpu_seconds = time.monotonic() - begin, time.process_time() - cpu
+    size = sum(path.stat().st_size for path in written)
+    return StageCost(stage, seconds, cpu_seconds, peak_bytes(), rows, size)
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as stream:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: stream.read(1 << 20), b""))
+
+
+def measure_driver(folder: Path, samples: int) -> list[StageCost]:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    costs = []
+    with ConsoleReporter().task("driver", 1 + len(STAGES), unit="stages") as task:
+        in_process(generate, folder, samples)
+        task.advance()
+        for stage in STAGES:
+            costs.append(in_process(run_stage, stage, folder, samples))
+            task.advance(note=stage)
+    shutil.rmtree(folder)
+    return costs
+
+
+def driver_table(costs: Sequence[StageCost], samples: int) -> Table:
+    total = StageCost("all", *(sum(getattr(cost, name) for cost in costs) for name in ("seconds", "cpu_seconds")), max(
+        cost.peak_bytes for cost in costs
+    ), sum(cost.rows for cost in costs), sum(cost.bytes_written for cost in costs))  # fmt: skip
+    rows = [
+        [
+            cost.stage,
+            f"{cost.rows:,}",
+            number(cost.bytes_written / 1e6, 0),
+            number(cost.seconds, 1),
+            number(samples / cost.seconds, 0),
+            number(1e3 * cost.cpu_seconds / samples, 3),
+            number(cost.peak_bytes / 1e6, 0),
+        ]
+        for cost in (*costs, total)
+    ]
+    columns = ("stage", "rows written", "MB", "seconds", "samples/s ↑", "CPU ms a sample ↓", "peak memory, MB ↓")
+    note = (
+        f"{samples:,} generated samples, 100 a problem; the sandbox is a stub that answers at once. One run. Aims: "
+        f"{MOST_BYTES / 1e6:,.0f} MB, and {MOST_CPU_MS} ms of CPU time a sample from import to merge."
+    )
+    return Table("The driver's own part", columns, rows, note)
+
+
+def cluster_table(found: Sequence[Cluster], latencies: Latencies, samples: int) -> Table:
+    rows = [
+        [
+            f"{one.nodes:,}",
+            f"{one.cores:,}",
+            number(one.hours, 2),
+            number(samples / one.hours / 3600, 0),
+            number(100 * one.efficiency, 0) + "%",
+            number(100 * one.driver_busy, 0) + "%",
+            number(one.core_hours, 0),
+        ]
+        for one in found
+    ]
+    columns = (
+        "nodes", "cores", "hours ↓", "samples/s ↑", "cores at work ↑", "driver at work", "core hours paid ↓",
+    )  # fmt: skip
+    note = (
+        f"{samples:,} samples, 100 a problem, {CORES_A_NODE} cores a node. Latencies drawn from {latencies.runs:,} "
+        f"judged runs and {latencies.problems} timed problems of {latencies.source}. Simulated, one seed; the driver's "
+        "time per row is that of the table above (annotate), one core."
+    )
+    return Table("A cluster, simulated", columns, rows, note)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.scale", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help=f"only {QUICK_SAMPLES:,} samples")
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="default: a million; whole hundreds")
+    parser.add_argument("--measure", type=Path, help="an annotated folder: write its latencies to where they are kept")
+    parser.add_argument("--source", default="", help="with --measure: what was annotated there, in words")
+    parser.add_argument("--out", type=Path, default=Path("runs/bench/scale.json"), help="JSON; tables beside it")
+    options = parser.parse_args(arguments)
+    if options.measure:
+        LATENCIES.write_text(json.dumps(asdict(measured_latencies(options.measure, options.source))) + "\n")
+        print(LATENCIES)
+        return 0
+    samples = QUICK_SAMPLES if options.quick else options.samples
+    costs = measure_driver(options.out.parent / "scale-rows", samples)
+    annotate = next(cost for cost in costs if cost.stage == "annotate")
+    latencies = Latencies(**json.loads(LATENCIES.read_text()))
+    found = [
+        simulate(latencies, samples // 100, nodes, CORES_A_NODE, annotate.cpu_seconds / annotate.rows, seed=1)
+        for nodes in NODES
+    ]
+    content = {"schema": 1, "samples": samples, "driver": [asdict(one) for one in costs]}
+    content |= {"cluster": [asdict(one) for one in found], "machine": host_facts()}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(content, indent=1) + os.linesep)
+    tables = [driver_table(costs, samples), cluster_table(found, latencies, samples)]
+    options.out.with_suffix(".md").write_text("\n".join(markdown(table) for table in tables))
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    for table in tables:
+        show(table, console)
+    failed = [cost.stage for cost in costs if cost.peak_bytes > MOST_BYTES]
+    cpu_ms = 1e3 * sum(cost.cpu_seconds for cost in costs) / samples
+    if failed or cpu_ms > MOST_CPU_MS:
+        console.print(f"FAILED: memory of {failed}" if failed else f"FAILED: {cpu_ms:.3f} ms of CPU time a sample")
+    console.print(f"{options.out} and {options.out.with_suffix('.md')}", markup=False)
+    return 1 if failed or cpu_ms > MOST_CPU_MS else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
