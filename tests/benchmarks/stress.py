@@ -36,7 +36,7 @@ from tests.benchmarks.machine import host_facts
 from tests.benchmarks.stress_figures import Duel, duel, result_tables
 from tests.benchmarks.tables import markdown, show
 from tests.benchmarks.timing_methods import corpus
-from tests.benchmarks.work import PROBLEMS, DataMissing, data_folder, human_eval_canonical, released_work, spread
+from tests.benchmarks.work import PROBLEMS, RELEASED, DataMissing, data_folder, human_eval_canonical, released_work, spread
 
 FULL = {"problems": 40, "most": 12, "experts": len(EXPERTS)}
 QUICK = {"problems": 5, "most": 4, "experts": 4}
@@ -51,17 +51,20 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--out", type=Path, default=Path("runs/bench/stress.json"), help="tables go beside it")
     made.add_argument("--seed", type=int, default=1)
     made.add_argument("--only", choices=("expert", "released"), help="one of the two parts")
+    made.add_argument("--model", choices=sorted(RELEASED), default="starcoder-1b", help="whose released solutions, of MBPP's validation split")
     made.add_argument("--resume", action="store_true", help="go on with the run folders that are there")
     for name, value in FULL.items():
         made.add_argument(f"--{name}", type=int, help=f"default {value}")
     return made
 
 
-def released_samples(data: Path, problems: int, most: int, seed: int) -> tuple[list[Problem], list[Sample]]:
+def released_samples(
+    data: Path, model: str, problems: int, most: int, seed: int
+) -> tuple[list[Problem], list[Sample]]:
     """Distinct passing solutions, as the timing benchmark chooses them."""
-    chosen = corpus(released_work(data, "starcoder-1b"), problems, most, 0, seed)
+    chosen = corpus(released_work(data, model), problems, most, 0, seed)
     rows = [
-        Sample(task, number, "starcoder-1b", chosen.works[task, one].completion, FinishReason.IMPORTED)
+        Sample(task, number, model, chosen.works[task, one].completion, FinishReason.IMPORTED)
         for number, (task, one) in enumerate(chosen.originals)
     ]
     tasks = {row.task_id for row in rows}
@@ -120,10 +123,13 @@ def expert_part(options: argparse.Namespace, folder: Path, cores: tuple[int, ...
 
 def released_part(options: argparse.Namespace, folder: Path, cores: tuple[int, ...] | None) -> dict[str, Any]:
     """Raises DataMissing where the solutions are not there."""
-    problems, samples = released_samples(data_folder(options.data), options.problems, options.most, options.seed)
+    problems, samples = released_samples(
+        data_folder(options.data), options.model, options.problems, options.most, options.seed
+    )
     results, inputs, seconds = stressed(problems, samples, folder, cores, options.seed)
     return {
         "seconds": seconds,
+        "model": options.model,
         "solutions": len(samples),
         "results": [asdict(one) for one in results],
         "inputs": [_without_arguments(one) for one in inputs],

@@ -100,15 +100,15 @@ def result_tables(written: Mapping[str, Any]) -> list[Table]:
         released = written["released"]
         results = released["results"]
         tables += [
-            _separation(results, released["solutions"]), _growth(results), _inputs(released["inputs"]),
-            _problems(results),
+            _separation(results, f"{released['solutions']} released {released['model']} solutions"), _growth(results),
+            _inputs(released["inputs"]), _problems(results),
         ]  # fmt: skip
     if "expert" in written:
         tables.append(_duels(written["expert"]["duels"]))
     return tables
 
 
-def _separation(results: Sequence[Mapping[str, Any]], solutions: int) -> Table:
+def _separation(results: Sequence[Mapping[str, Any]], solutions: str) -> Table:
     timed = [one for one in results if one["separation"] is not None and one["base_separation"] is not None]
     pairs = [pair for one in timed for pair in one["pairs"]]
     rows = []
@@ -122,7 +122,7 @@ def _separation(results: Sequence[Mapping[str, Any]], solutions: int) -> Table:
     turned = sum(one["base_decision"] == "slow" and one["decision"] == "quick" for one in pairs)
     columns = ("timed on", *(f"problems ≥ {factor:g}×" for factor in FACTORS), "median", "largest", "pairs decided")
     note = (
-        f"{solutions} released solutions of {len(results)} problems; {len(timed)} of these were timed on both. "
+        f"{solutions} of {len(results)} problems; {len(timed)} of these were timed on both. "
         f"A problem's separation is the largest ratio of a decided pair, 1 if none is. {turned} pairs are decided the "
         "other way round on larger inputs."
     )
