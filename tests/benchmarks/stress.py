@@ -36,7 +36,15 @@ from tests.benchmarks.machine import host_facts
 from tests.benchmarks.stress_figures import Duel, duel, result_tables
 from tests.benchmarks.tables import markdown, show
 from tests.benchmarks.timing_methods import corpus
-from tests.benchmarks.work import PROBLEMS, RELEASED, DataMissing, data_folder, human_eval_canonical, released_work, spread
+from tests.benchmarks.work import (
+    PROBLEMS,
+    RELEASED,
+    DataMissing,
+    data_folder,
+    human_eval_canonical,
+    released_work,
+    spread,
+)
 
 FULL = {"problems": 40, "most": 12, "experts": len(EXPERTS)}
 QUICK = {"problems": 5, "most": 4, "experts": 4}
@@ -51,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--out", type=Path, default=Path("runs/bench/stress.json"), help="tables go beside it")
     made.add_argument("--seed", type=int, default=1)
     made.add_argument("--only", choices=("expert", "released"), help="one of the two parts")
-    made.add_argument("--model", choices=sorted(RELEASED), default="starcoder-1b", help="whose released solutions, of MBPP's validation split")
+    made.add_argument("--model", choices=sorted(RELEASED), default="starcoder-1b", help="whose released solutions")
     made.add_argument("--resume", action="store_true", help="go on with the run folders that are there")
     for name, value in FULL.items():
         made.add_argument(f"--{name}", type=int, help=f"default {value}")

@@ -59,7 +59,7 @@ def test_tables_say_what_was_written():
     sizes = [{"inputs": ["timed", "agreed", "raises"]}]
     inputs = {"sizes": sizes, "stops": [{"why": "budget"}], "dissents": [], "why": ""}
     written = {
-        "released": {"results": [asdict(RESULT)], "solutions": 2, "inputs": [inputs]},
+        "released": {"results": [asdict(RESULT)], "model": "starcoder-1b", "solutions": 2, "inputs": [inputs]},
         "expert": {"duels": [asdict(duel(EXPERTS[3], RESULT, "slow", "quick"))]},
     }
     separation, growth, became, each, duels = result_tables(written)
