@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import resource
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import patch
 
 from harness.progress import Reporter, SilentReporter
+from harness.records import ExecutionRow, MeasurementBlock, SolutionTiming
+from harness.timing.schedule import set_digest
 from sandbox import Block, BlockTiming, Execution, Integrity, Job, Sandbox, Termination, Timing, Verdict
-from tests.benchmarks.merging import problems, sample_rows
+from tests.benchmarks.merging import ROUNDS, problems, sample_rows
 
 CORES = (0, 1)
+PROBLEMS_AN_ANSWER = 4  # whose rows a host sends at a time: it makes some thousands of rows a second
 PASSING_SHARE = 12 / 52  # of distinct programs, as in bench-merge
 _PASSED = Execution(Verdict.PASSED, Integrity.STRONG, Termination.COMPLETED, cpu_ns=2_000_000, wall_ns=3_000_000)
 _WRONG = replace(_PASSED, verdict=Verdict.WRONG, message="AssertionError: expected 12, got 15")
@@ -84,6 +90,56 @@ class StubEngine:
         return verdicts, timed
 
 
+class StubHost:
+    """A node's part of an annotation (harness.cluster.host.Host) that has the rows of every problem ready at once."""
+
+    def __init__(self, slots: int, settings: Any) -> None:
+        self._todo: deque[Any] = deque()
+
+    def open(self) -> Any:
+        from harness.cluster.host import HostFacts
+
+        return HostFacts("stub", "stub", CORES, "stub", "stub", None, ())
+
+    def add(self, works: Sequence[Any]) -> None:
+        self._todo.extend(works)
+
+    def events(self, seconds: float) -> list[Any]:
+        from harness.cluster.host import Event
+
+        found: list[Any] = []
+        for _ in range(min(PROBLEMS_AN_ANSWER, len(self._todo))):
+            work = self._todo.popleft()
+            found += [Event(work.problem.task_id, row) for row in _rows(work)] + [Event(work.problem.task_id)]
+        if not found:
+            time.sleep(0.01)
+        return found
+
+    def close(self) -> None:
+        self._todo.clear()
+
+
+def _rows(work: Any) -> Iterator[ExecutionRow | MeasurementBlock]:
+    passing: dict[str, str] = {}
+    for sample in work.samples:
+        digest = hashlib.blake2b(sample.completion.encode(), digest_size=8).hexdigest()
+        passed = _fraction(work.problem.prompt + sample.completion) < PASSING_SHARE
+        if passed:
+            passing.setdefault(digest, sample.completion)
+        of = _PASSED if passed else _WRONG
+        yield ExecutionRow(
+            sample.task_id, sample.sample_id, sample.model, digest, of.verdict, of.integrity, "", of.termination,
+            of.message, of.cpu_ns, of.wall_ns, 12_000_000, 0,
+        )  # fmt: skip
+    for number in ROUNDS if len(passing) >= 2 else ():
+        cpu = [900_000 + number, 900_100, 900_200]
+        timings = [SolutionTiming(one, 1_000, cpu, cpu, 900, 0, 9, "same calls") for one in passing]
+        reference = (100_000, 100_000)
+        yield MeasurementBlock(
+            work.problem.task_id, number, 1, 7, reference, False, timings, set_digest(passing), 0.2, "stub"
+        )
+
+
 def import_stage(folder: Path, samples: int) -> list[Path]:
     from harness.exchange.importing import ImportRequest, import_files
     from harness.exchange.shapes import Shape
@@ -102,6 +158,23 @@ def annotate_stage(folder: Path, samples: int) -> list[Path]:
     return [folder / "executions.jsonl", folder / "measurements.jsonl"]
 
 
+def annotate_on_ray_stage(folder: Path, samples: int) -> list[Path]:
+    """The driver of a cluster: real Ray, one node, hosts that are stubs. Judging and timing cost the driver nothing."""
+    os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
+    import ray
+
+    from harness.annotation.settings import AnnotationSettings
+    from harness.annotation.stage import annotate
+    from harness.cluster import annotating
+
+    options = {"include_dashboard": False, "log_to_driver": False, "object_store_memory": 100_000_000}
+    ray.init(address="local", num_cpus=1, resources={annotating.SLOT: len(CORES)}, **options)
+    with patch.object(annotating, "Host", StubHost):
+        settings, known = AnnotationSettings(), problems(samples)
+        annotate(known, folder, settings=settings, reporter=SilentReporter(), engine=annotating.OnRay())
+    return [folder / "executions.jsonl", folder / "measurements.jsonl"]
+
+
 def merge_stage(folder: Path, samples: int) -> list[Path]:
     from harness.merging.stage import merge
 
@@ -109,8 +182,10 @@ def merge_stage(folder: Path, samples: int) -> list[Path]:
     return [folder / "out" / "merged.jsonl"]
 
 
-STAGES: Mapping[str, Callable[[Path, int], list[Path]]] = {
+Stages = Mapping[str, Callable[[Path, int], list[Path]]]
+DRIVER: Stages = {
     "import": import_stage,
-    "annotate": annotate_stage,
+    "annotate, driver of a Ray cluster": annotate_on_ray_stage,
     "merge": merge_stage,
 }
+MACHINE: Stages = {"import": import_stage, "annotate on one machine": annotate_stage}
