@@ -27,6 +27,7 @@ WHERE = $(call flags,DATA_PATH SAVE_PATH ROOT)
 WHICH = $(call flags,LIMIT TASK_IDS)
 DRAW = $(call flags,MODEL_PATH SERVED_MODEL CONCURRENCY API_KEY_ENV TOKENIZER API N_SEQ N_ITER TEMP MAX_NEW_TOKENS BATCH_SIZE DTYPE SEED)
 HOW = $(call switches,OVERWRITE DRY_RUN)
+MACHINES = $(call flags,SHARD ENGINE)
 # Only as `make … NAME=x`: WSL has a NAME in its environment that is the machine's.
 NAMED = $(if $(filter command,$(origin NAME)),--name $(call quote,$(NAME)))
 EVAL_SPLITS = $(if $(EVAL_SPLIT),--split $(call quote,$(EVAL_SPLIT)))
@@ -66,11 +67,15 @@ doctor: .venv-ready ## Is this machine fit for isolated runs and honest timings?
 ##@ The pipeline, in order (make sample annotate train eval works as one line)
 .PHONY: sample
 sample: $(if $(GPU_ON),,.venv-ready) ## Draw solutions from a model: MODEL_PATH DATA_PATH N_SEQ N_ITER TEMP SEED SPLIT
-	$(call anywhere,sample,$(WHERE) $(WHICH) $(call flag,SPLIT) $(DRAW) $(HOW))
+	$(call anywhere,sample,$(WHERE) $(WHICH) $(call flag,SPLIT) $(DRAW) $(MACHINES) $(HOW))
 
 .PHONY: annotate
 annotate: setup ## Judge and time them in the sandbox, then merge: DATA_PATH SPLIT SAMPLES CORES TIMING=blocks|legacy TIMING_INPUTS=own|plus
-	$(call run,annotate,$(WHERE) $(WHICH) $(call flags,SPLIT SAMPLES MODEL_NAME SEED CORES TIMING_CORES TIMING TIMING_SECONDS TIMING_INPUTS) $(HOW))
+	$(call run,annotate,$(WHERE) $(WHICH) $(call flags,SPLIT SAMPLES MODEL_NAME SEED CORES TIMING_CORES TIMING TIMING_SECONDS TIMING_INPUTS) $(MACHINES) $(HOW))
+
+.PHONY: gather
+gather: .venv-ready ## Put together what sample and annotate made with SHARD=1/4 … SHARD=4/4, and merge: DATA_PATH SPLIT
+	$(call run,gather,$(WHERE) $(WHICH) $(call flag,SPLIT) $(call switch,OVERWRITE))
 
 .PHONY: merge
 merge: .venv-ready ## Make the training data again from what is measured (annotate does it too): MIN_PASSING MIN_FAILING EXCLUDE_WEAK
@@ -163,6 +168,14 @@ bench-merge: .venv-ready ## Memory and time of merging up to a million generated
 .PHONY: bench-scale
 bench-scale: .venv-ready ## A million generated samples from import to merge, and a cluster simulated from measured latencies: QUICK=1
 	$(strip $(BIN)/python -m tests.benchmarks.scale $(call switch,QUICK) $(BENCH_ARGS))
+
+.PHONY: bench-faults
+bench-faults: image ## kill -9 at seeded points of every stage, then the same command again: are all files equal? QUICK=1 SEED=1 STAGES="merge;report"
+	$(strip $(BIN)/python -m tests.faults.matrix $(call switch,QUICK) $(call flags,SEED STAGES) $(BENCH_ARGS))
+
+.PHONY: bench-scaling
+bench-scaling: image ## Verdicts per second on one core and on two: CORES=0,1 SAMPLES=4000
+	$(strip $(BIN)/python -m tests.benchmarks.scaling $(call flags,CORES SAMPLES) $(BENCH_ARGS))
 
 .PHONY: bench-training
 bench-training: .venv-ready ## Our trainers beside TRL's own on the same batches, cost of the data path: QUICK=1

@@ -35,7 +35,9 @@ def storage_error(error: BaseException, path: Path | str | None = None) -> UserE
 
     path: the file that was worked on, unless the error names one itself.
     """
-    number = error.errno if isinstance(error, OSError) else _number_in(error)
+    if isinstance(error, UserError):
+        return None
+    number = getattr(error, "errno", None) or _number_in(error)
     if number not in _FAULTS:
         return None
     what, fix = _FAULTS[number]
@@ -63,10 +65,10 @@ def _where(path: Path, number: int) -> str:
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Raise UserError, with this path unless the system names another, for what `storage_error` knows."""
+    """Raise UserError, with this file or folder unless the system names another, for what `storage_error` knows."""
     try:
         yield
-    except OSError as error:
+    except Exception as error:
         if told := storage_error(error, path):
             raise told from error
         raise

@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -32,7 +31,7 @@ from training.callbacks import FiniteLossCallback, ProgressCallback
 from training.card import render_card
 from training.config import TrainConfig, count_steps
 from training.online import OnlineGRPO, OnlineRLOO, build_online_trainer, online_arguments
-from training.outputs import CHECKPOINTS, STAGE, SUMMARY, run_facts, save_model
+from training.outputs import CHECKPOINTS, STAGE, SUMMARY, clear_away, run_facts, save_model
 from training.quiet import quiet_libraries
 from training.rollouts import REWARDS, Judge, RewardRow, RewardSummary, Rollouts, Writer, summarize_rewards
 from training.stage import checkpoint_step, prepare_folder, refuse_folder, run_trainer
@@ -106,6 +105,7 @@ def train_online(
     }
     if not overwrite and (out / SUMMARY).exists() and Manifest(out).stage(STAGE).get("settings") == settings:
         reporter.say(f"{config.name}: trained before")
+        clear_away(out, config)
         found = parse_row(OnlineSummary, json.dumps(read_json(out / SUMMARY)), where=str(out / SUMMARY))
         return replace(found, finished_before=True)
     with quiet_libraries(), _quiet_refusals(), ExitStack() as stack:
@@ -114,7 +114,7 @@ def train_online(
         _tell(prompts, config, reporter)
         args = online_arguments(config, out / CHECKPOINTS)
         refuse_folder(out, settings, overwrite=overwrite)
-        resume = prepare_folder(out, settings, overwrite=overwrite)
+        resume = prepare_folder(out, settings, overwrite=overwrite, max_steps=config.max_steps)
         behind = checkpoint_step(resume) if resume else 0
         earlier = [row for row in read_rows(out / REWARDS, RewardRow) if row.step <= behind]
         write_rows(out / REWARDS, earlier)
@@ -238,5 +238,4 @@ def _save_records(
     write_atomically(out / "README.md", card)
     Manifest(out).note(STAGE, **facts)
     write_atomically(out / SUMMARY, json.dumps(asdict(summary), indent=2) + "\n")
-    if not config.keep_checkpoints:
-        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    clear_away(out, config)

@@ -167,6 +167,11 @@ def save_records(
     write_atomically(out / "README.md", card)
     Manifest(out).note(STAGE, **facts, **{f"{split}_data": str(account) for split, account in accounts.items()})
     write_atomically(out / SUMMARY, json.dumps(asdict(summary), indent=2) + "\n")
+    clear_away(out, config)
+
+
+def clear_away(out: Path, config: TrainConfig) -> None:
+    """Remove what a finished run needs no more. A run that was killed here does it when it is asked for again."""
     if not config.keep_checkpoints:
         shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     if not config.audit:

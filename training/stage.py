@@ -29,7 +29,16 @@ from training.callbacks import FiniteLossCallback, ProgressCallback
 from training.config import TrainConfig, count_steps
 from training.dataset import Account, Encoder, Limits, TokenData, open_tokens, read_merged
 from training.distributed import TIMEOUT_SECONDS, agree, from_first, join, seen_by_all
-from training.outputs import CHECKPOINTS, STAGE, SUMMARY, TrainSummary, save_model, save_records, summarize
+from training.outputs import (
+    CHECKPOINTS,
+    STAGE,
+    SUMMARY,
+    TrainSummary,
+    clear_away,
+    save_model,
+    save_records,
+    summarize,
+)
 from training.processes import is_first, launched, process_count, process_index
 from training.quiet import quiet_libraries
 from training.survey import nothing_to_train_on, survey, why_no_pairs
@@ -95,6 +104,7 @@ def train(
     agree(settings | {"precision": precision(config)})
     if from_first(lambda: not overwrite and _finished(out, settings)):
         reporter.say(f"{config.name}: trained before")
+        from_first(lambda: clear_away(out, config))
         return replace(_read_summary(out), finished_before=True)
     with quiet_libraries(), ExitStack() as stack:
         evaluate = _look_over(train_rows, validation_rows, config, reporter)
@@ -105,7 +115,9 @@ def train(
         validation = None
         if validation_rows and evaluate:
             validation = _tokens(validation_rows, out, _encoder(tokenizer, config, evaluation=True))
-        resume = from_first(lambda: prepare_folder(out, settings, overwrite=overwrite))
+        resume = from_first(
+            lambda: prepare_folder(out, settings, overwrite=overwrite, max_steps=config.max_steps)
+        )
         label = f"train {config.name}"
         if is_first():
             _tell(data, validation, f"{label}: goes on from step {checkpoint_step(resume)}" if resume else "", reporter)
@@ -226,8 +238,13 @@ def refuse_folder(out: Path, settings: Mapping[str, Any], *, overwrite: bool) ->
         Manifest(out).begin(STAGE, settings)
 
 
-def prepare_folder(out: Path, settings: Mapping[str, Any], *, overwrite: bool) -> Path | None:
-    """Record the settings, clear the folder for `overwrite`, and find the checkpoint to go on from."""
+def prepare_folder(
+    out: Path, settings: Mapping[str, Any], *, overwrite: bool, max_steps: int | None = None
+) -> Path | None:
+    """Record the settings, clear the folder for `overwrite`, and find the checkpoint to go on from.
+
+    Not from one of the last step, where `max_steps` ends the run: within an epoch the trainer would make one more.
+    """
     Manifest(out).begin(STAGE, settings, overwrite=overwrite)
     if overwrite:
         for path in out.iterdir():
@@ -237,11 +254,11 @@ def prepare_folder(out: Path, settings: Mapping[str, Any], *, overwrite: bool) -
                 shutil.rmtree(path)
             else:
                 path.unlink()
-    return _last_checkpoint(out / CHECKPOINTS)
+    return _last_checkpoint(out / CHECKPOINTS, max_steps)
 
 
-def _last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written to its end.
+def _last_checkpoint(folder: Path, before: int | None) -> Path | None:
+    """The newest checkpoint that was written to its end, of a step below `before`.
 
     Each process writes its random state after its part of all else; the first then writes the trainer's state.
     """
@@ -253,6 +270,7 @@ def _last_checkpoint(folder: Path) -> Path | None:
             continue
         if len(list(path.glob("rng_state*.pth"))) == process_count():
             whole.append(path)
+    whole = [path for path in whole if before is None or checkpoint_step(path) < before]
     return max(whole, key=checkpoint_step, default=None)
 
 

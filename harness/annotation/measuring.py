@@ -220,13 +220,16 @@ def measured_blocks(
 
 
 def timing_events(
-    states: Iterable[ProblemState],
+    states: Iterable[ProblemState | None],
     cores: Sequence[int],
     sandbox: Sandbox,
     settings: AnnotationSettings,
     warn: Callable[[str], None],
 ) -> Iterator[tuple[ProblemState, MeasurementBlock | None]]:
-    """Every block as in `measured_blocks`, with its problem; and None, once the problem is done."""
+    """Every block as in `measured_blocks`, with its problem; and None, once the problem is done.
+
+    states: None among them means that there is none at present (harness.annotation.turns).
+    """
     turns = Turns[ProblemState](cores)
     deadline = time.monotonic() + (settings.timing_seconds or float("inf"))
     sources = {f"timing-{core}": _on_core(core, turns, sandbox, settings, warn, deadline) for core in cores}
@@ -240,7 +243,7 @@ def timing_events(
 
 
 def _dealing(
-    turns: Turns[ProblemState], states: Iterable[ProblemState]
+    turns: Turns[ProblemState], states: Iterable[ProblemState | None]
 ) -> Iterator[tuple[ProblemState, MeasurementBlock | None]]:
     turns.fill(states)
     yield from ()

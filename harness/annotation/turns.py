@@ -25,10 +25,13 @@ class Turns(Generic[Item]):
         self._closed = self._stopped = False
         self._change = threading.Condition()
 
-    def fill(self, items: Iterable[Item]) -> None:
-        """Deal problems out as there is room for them; returns when all are dealt, or the turns are stopped."""
+    def fill(self, items: Iterable[Item | None]) -> None:
+        """Deal problems out as there is room for them; returns when all are dealt, or the turns are stopped.
+
+        None among them: there is none at present. Who waits for problems says so now and then, so that this can end.
+        """
         for item in items:
-            if not self._deal(item):
+            if self._stopped or (item is not None and not self._deal(item)):
                 return
         with self._change:
             self._closed = True

@@ -10,6 +10,7 @@ from harness.cli.asked import Cores, Where
 from harness.cli.tables import pairs_of_words, plain, print_counts
 from harness.progress import Reporter
 from harness.records import MergedRow, Problem
+from harness.storage_errors import storage_errors
 from harness.store import locked, read_rows
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def _fit(
     by_id = {problem.task_id: problem for problem in problems}
     with (
         locked(out),
+        storage_errors(out),
         sandbox_judge(
             by_id, references, judging, folder=out, cores=cores.all, timing_cores=cores.timing, reporter=tell
         ) as judge,

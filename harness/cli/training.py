@@ -11,6 +11,7 @@ from harness.cli.asked import Cores, Where, plain_name
 from harness.cli.tables import plain, print_counts
 from harness.errors import UserError
 from harness.progress import Reporter, SilentReporter
+from harness.storage_errors import storage_errors
 from harness.store import locked
 from training.processes import first_speaks, is_first, process_count
 
@@ -96,7 +97,8 @@ def _train(
             stack.enter_context(locked(out))
         model = resolve_model(model_path, tell)
         facts = {"model_path": model_path, "data_path": where.data_path}
-        summary = fit(train_rows, validation, model, out, config, reporter=tell, overwrite=overwrite, facts=facts)
+        with storage_errors(out):
+            summary = fit(train_rows, validation, model, out, config, reporter=tell, overwrite=overwrite, facts=facts)
     leave()
     if is_first():
         _show(summary, out, tell)

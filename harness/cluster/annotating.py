@@ -155,7 +155,8 @@ class _Hosts:
                 self.reasons.pop(member.actor.node.host, None)
                 change = _Change(name, opened=answer)
             else:
-                self.failures[name] = _Failures()
+                if any(event.row is None and not event.warning for event in answer):  # a problem is done: it works
+                    self.failures[name] = _Failures()
                 change = _Change(name, events=answer)
             member.call = member.actor.call("events", EVENT_SECONDS)
         except Lost as lost:

@@ -24,6 +24,8 @@ from harness.placement import Placement, place_slots, slots
 from harness.records import ExecutionRow, MeasurementBlock, Problem, Sample
 from sandbox import Sandbox, Verdict, allowed_cores
 
+WAIT_SECONDS = 0.5  # for a problem to time, between looks whether there will be any
+
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
@@ -63,7 +65,8 @@ class Host:
     def __init__(self, slots: int, settings: AnnotationSettings) -> None:
         self._slots, self._settings = slots, settings
         self._todo: queue.SimpleQueue[ProblemWork | None] = queue.SimpleQueue()
-        self._timed: queue.SimpleQueue[ProblemState | None] = queue.SimpleQueue()
+        self._timed: queue.SimpleQueue[ProblemState] = queue.SimpleQueue()
+        self._closed = threading.Event()
         self._told: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
         self._stack = ExitStack()
         self._threads: list[threading.Thread] = []
@@ -113,7 +116,7 @@ class Host:
         """Let go of sandbox and cores. What is in work is left where it is."""
         for _ in self._threads:
             self._todo.put(None)
-        self._timed.put(None)
+        self._closed.set()
         self._stack.close()  # whoever waits for the sandbox is told that it is closed
         for thread in self._threads:
             thread.join()
@@ -145,9 +148,16 @@ class Host:
                 self._timed.put(state)
 
     def _time(self, sandbox: Sandbox, placement: Placement) -> None:
-        states: Iterator[ProblemState] = iter(self._timed.get, None)  # None ends it
-        for state, block in timing_events(states, placement.timing, sandbox, self._settings, self._warn):
+        for state, block in timing_events(self._states(), placement.timing, sandbox, self._settings, self._warn):
             self._told.put(Event(state.problem.task_id, block))
+
+    def _states(self) -> Iterator[ProblemState | None]:
+        """Problems to time as they are judged, until the host is closed; None while there is none."""
+        while not self._closed.is_set():
+            try:
+                yield self._timed.get(timeout=WAIT_SECONDS)
+            except queue.Empty:
+                yield None
 
     def _warn(self, text: str) -> None:
         self._told.put(Event("", warning=text))

@@ -50,11 +50,16 @@ class EvaluationRequest:
 
 
 def trained_models(folder: Path) -> list[EvaluatedModel]:
-    """The finished models of an experiment, SFT first, then by name; without a config.json one is not finished."""
+    """The finished models of an experiment, SFT first, then by name.
+
+    What `train` works on is not finished before its training.json is there: a killed run may have left a config.json
+    beside half of the weights. A folder that came from elsewhere has no manifest.
+    """
     if not folder.is_dir():
         return []
     by_kind = sorted(folder.iterdir(), key=lambda path: (not path.name.startswith("sft"), path.name))
-    finished = (path for path in by_kind if (path / "config.json").exists())
+    models = (path for path in by_kind if (path / "config.json").exists())
+    finished = (path for path in models if (path / "training.json").exists() or not (path / "manifest.json").exists())
     return [EvaluatedModel(path.name, str(path)) for path in finished]
 
 

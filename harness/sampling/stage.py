@@ -64,6 +64,7 @@ def _sample_missing(
         manifest.note(stage, seconds=0.0, tokens=0)
     missing = _missing(problems, settings, path, name)
     if not missing:
+        AppendFile(path).close()  # nothing comes after a half-written row that a power cut left
         manifest.note(stage, finish_reasons=_finish_reasons(path, name))
         reporter.say(f"Samples of {name}: all {len(problems) * settings.n_seq} are there")
         return

@@ -2,9 +2,9 @@
 
 `python -m tests.benchmarks.scaling [--cores 0,1] [--samples 4000] [--repeats 3]`
 
-The starter set's solutions and failing ones are judged as `annotate` does it, rows written included. A run on one core has
-that core for everything, the host side too, as a machine with one core would. Runs take turns. Efficiency is the rate on
-all cores over the sum of the rates on each.
+The starter set's solutions and failing ones are judged as `annotate` does it, rows written included. A run on one core
+has that core for everything, the host side too, as a machine with one core would. Runs take turns. Efficiency is the
+rate on all cores over the sum of the rates on each.
 """
 
 from __future__ import annotations
@@ -70,16 +70,16 @@ def main() -> None:
     sets = [*([core] for core in cores), cores]
     rates: dict[str, list[float]] = {",".join(map(str, one)): [] for one in sets}
     for _ in range(options.repeats):
-        for name in rates:
+        for name, found in rates.items():
             words = [sys.executable, "-m", "tests.benchmarks.scaling", "--once", "--cores", name]
             words += ["--samples", str(options.samples)]
             done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
-            rates[name].append(float(done.stdout))
+            found.append(float(done.stdout))
     together = median(rates[options.cores])
     apart = sum(median(rates[str(core)]) for core in cores)
     result = {
         "samples": options.samples,
-        "verdicts_per_second": {name: [round(one, 1) for one in found] for name, found in rates.items()},
+        "verdicts_per_second": {name: [round(one, 1) for one in own] for name, own in rates.items()},
         "efficiency": round(together / apart, 3),
     }
     print(json.dumps(result))

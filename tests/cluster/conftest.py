@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -24,9 +25,8 @@ from sandbox import allowed_cores
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "harness.cli.app"]
-RAY = str(Path(sys.executable).with_name("ray"))
 FAILING = ("    return None\n", "    return [\n", "    raise ValueError\n")
-PROBLEMS = 4
+PROBLEMS = 3
 HEAD, OTHER, PORT = "10.231.77.1", "10.231.77.2", 6397
 CABLE, NAMESPACE = "codeopt0", "codeopt"
 # A node that is cut off is given up after some seconds instead of half a minute. The token is the test's own.
@@ -40,6 +40,8 @@ ENVIRONMENT = {
     "RAY_health_check_timeout_ms": "1500",
     "RAY_health_check_failure_threshold": "3",
     "OMP_NUM_THREADS": "1",
+    "RAY": str(Path(sys.executable).with_name("ray")),
+    "SLOTS": "1",
 }
 
 
@@ -59,11 +61,11 @@ class Node:
         wait_until(lambda: "Ray runtime started" in self.log.read_text())
 
     def start(self) -> None:
-        place = ["--head", f"--port={PORT}", "--include-dashboard=false"] if self.head else [f"--address={HEAD}:{PORT}"]
+        place = ["head", f"--port={PORT}"] if self.head else [f"{HEAD}:{PORT}"]
         words = [
-            RAY, "start", *place, f"--node-ip-address={HEAD if self.head else OTHER}", "--num-cpus=1",
-            "--object-store-memory=80000000", f"--temp-dir={self.folder}", '--resources={"timing_slot": 1}',
-            "--disable-usage-stats", "--include-log-monitor=false", "--block",
+            str(ROOT / "recipes/cluster/ray.sh"), *place, f"--node-ip-address={HEAD if self.head else OTHER}",
+            "--num-cpus=1", "--object-store-memory=80000000", f"--temp-dir={self.folder}",
+            "--include-log-monitor=false", "--block",
         ]  # fmt: skip
         if not self.head:
             # `ip netns exec` also shows a /sys of its own, so that with a single core both nodes can lock it.
@@ -85,21 +87,24 @@ class Node:
             if str(self.folder) in text or str(self.folder) in str((process.info["environ"] or {}).get("RAY_LOG_DIR")):
                 found.append(process)
         if self.process is not None and psutil.pid_exists(self.process.pid):
-            family = psutil.Process(self.process.pid)
-            found += [family, *family.children(recursive=True)]
+            with suppress(psutil.NoSuchProcess):
+                family = psutil.Process(self.process.pid)
+                found += [family, *family.children(recursive=True)]
         return list({process.pid: process for process in found}.values())
 
     def named(self, word: str) -> list[psutil.Process]:
         """The node's processes whose title has this word: raylet, or an actor's class."""
-        return [process for process in self.processes() if word in " ".join(process.cmdline() or ())]
+        found = []
+        for process in self.processes():
+            with suppress(psutil.Error):  # it is just gone, or a zombie
+                found += [process] if word in " ".join(process.cmdline()) else []
+        return found
 
     def kill(self) -> None:
         """Everything at once, as a machine that loses power."""
         for process in self.processes():
-            try:
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
-            except psutil.NoSuchProcess:
-                pass
         if self.process is not None:
             self.process.wait()
             self.process = None
@@ -224,7 +229,7 @@ def known_samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("known") / "known.jsonl"
     with path.open("w") as stream:
         for task_id, solutions in list(starter_solutions().items())[:PROBLEMS]:
-            for code in (*(solution.code for solution in solutions), *FAILING):
+            for code in (*(solution.code for solution in solutions[:2]), *FAILING):
                 stream.write(json.dumps({"task_id": task_id, "completion": code}) + "\n")
     return path
 

@@ -119,7 +119,8 @@ def test_an_evaluation_is_stressed_and_reported_from_the_command_line(tmp_path: 
     assert "2 of 2 with larger inputs" in command(tmp_path, *stressing)
     results = {row.task_id: row for row in read_rows(folder / STRESS, StressResult)}
     assert set(results) == set(task_ids)
-    assert results["starter/fibonacci"].separation > 100  # 2^n beside n
+    (pair,) = results["starter/fibonacci"].pairs
+    assert pair.ratio > 100  # 2^n beside n; whether it is decided is up to how busy the machine is
     before = {name: (folder / name).read_bytes() for name in (STRESS_INPUTS, STRESS_MEASUREMENTS, STRESS)}
     command(tmp_path, *stressing)
     assert {name: (folder / name).read_bytes() for name in before} == before

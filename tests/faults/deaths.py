@@ -26,6 +26,7 @@ _FOLDER_ARGUMENT = {"os.remove": 1, "os.rmdir": 1, "os.mkdir": 2, "os.rename": 2
 class How(StrEnum):
     EVENT = "event"
     BYTES = "bytes"
+    STOP = "stop"  # as EVENT, but with SIGSTOP: the process can go on
     NEVER = "never"  # only count the events
 
 
@@ -49,14 +50,15 @@ def arm(death: Death, count_file: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (death.at, death.at))
         return
     seen, owner = 0, os.getpid()
-    at = death.at if death.how == How.EVENT else -1
+    at = death.at if death.how in (How.EVENT, How.STOP) else -1
+    blow = signal.SIGSTOP if death.how == How.STOP else signal.SIGKILL
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal seen
         if changes(event, arguments, death.under) and os.getpid() == owner:
             seen += 1
             if seen == at:
-                os.kill(owner, signal.SIGKILL)
+                os.kill(owner, blow)
 
     sys.addaudithook(watch)
     atexit.register(lambda: count_file.write_text(str(seen)))

@@ -10,8 +10,9 @@ Equal to the byte is asked of everything that is made from settings and earlier 
   sample is asked for, the same one.
 - the order of rows in files that are added to as work is finished: a set of rows, none twice.
 - in records of a run (manifest, training.json, the card): what it took (seconds, and the tokens written in them: of
-  killed sessions nothing is known), warnings about the machine, which step a training run went on from, and TRL's
-  count of tokens, which begins anew in every session. All settings, digests and other counts must be the same.
+  killed sessions nothing is known), warnings about the machine, which step a training run went on from, and what the
+  trainers count anew in every session (tokens seen; the mean loss since it began). All settings, digests, other counts
+  and the losses of the steps must be the same.
 
 And nothing else may be there: no half-written file is left.
 """
@@ -32,7 +33,7 @@ Reading = Callable[[Path], Any]  # what of a file must be equal
 TIMES = {
     "seconds", "tokens", "tokens_per_second", "warnings", "blocks", "contaminated_blocks", "resumed_from",
     "train_runtime", "train_samples_per_second", "train_steps_per_second", "eval_runtime", "eval_samples_per_second",
-    "eval_steps_per_second", "total_flos", "num_tokens",
+    "eval_steps_per_second", "total_flos", "num_tokens", "eval_num_tokens", "train_loss",
 }  # fmt: skip
 MEASURED = {"cpu_ns", "wall_ns", "max_rss_bytes", "attempts"}
 FIRST_ROUNDS = 5

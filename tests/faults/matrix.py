@@ -228,11 +228,20 @@ def write(path: Path, outcomes: Sequence[Outcome], seed: int, seconds: float) ->
     path.with_suffix(".md").write_text(markdown(table(outcomes)))
 
 
+def kept(path: Path, seed: int, names: Sequence[str]) -> list[Outcome]:
+    """What an earlier run of other stages with the same seed has written there."""
+    there = json.loads(path.read_text()) if path.exists() else {"seed": None}
+    if there["seed"] != seed:
+        return []
+    rows = [row for row in there["outcomes"] if row["point"]["stage"] not in names]
+    return [Outcome(**row | {"point": Point(**row["point"])}) for row in rows]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.matrix", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="a tenth of the points")
-    parser.add_argument("--stages", help=f"some of: {', '.join(POINTS)} (separated by ;)")
+    parser.add_argument("--stages", help=f"only some of: {'; '.join(POINTS)} (others in --out stay)")
     parser.add_argument("--out", type=Path, default=Path("runs/bench/faults.json"), help="JSON; tables beside it")
     options = parser.parse_args(arguments)
     names = [name.strip() for name in options.stages.split(";")] if options.stages else list(POINTS)
@@ -240,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     share = 0.1 if options.quick else 1.0
     total = sum(max(1, round(share * count)) for stage in stages for count in POINTS[stage.name].values())
     console, begin = Console(width=None if sys.stdout.isatty() else 160, highlight=False), time.monotonic()
-    outcomes: list[Outcome] = []
+    outcomes = kept(options.out, options.seed, names) if options.stages else []
     with ConsoleReporter().task("faults", total, unit="points") as task:
 
         def tell(outcome: Outcome) -> None:

@@ -103,6 +103,7 @@ STAGES = [
     ),
 ]
 BY_NAME = {stage.name: stage for stage in (*STARTS, *STAGES)}
+WITHOUT_DOCKER = ("import", "sample")  # neither they nor what they begin with
 
 
 class World:

@@ -190,3 +190,18 @@ def test_faults_of_ours_are_no_verdicts(folder: Path) -> None:
     write_rows(folder / "executions.jsonl", [row(file[0], "INTERNAL")])
     assert not Judged(folder / "executions.jsonl").has(file[0])
     assert Judged(folder / "executions.jsonl").internal == 1
+
+
+def test_who_waits_for_problems_is_let_go_when_the_turns_stop() -> None:
+    turns = Turns[Item]([0])
+
+    def waiting():
+        while True:
+            time.sleep(0.01)
+            yield None
+
+    feeder = threading.Thread(target=turns.fill, args=(waiting(),))
+    feeder.start()
+    turns.stop()
+    feeder.join(5)
+    assert not feeder.is_alive()

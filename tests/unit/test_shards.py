@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -250,3 +252,12 @@ def test_a_mark_is_worth_nothing_once_settings_or_rows_are_others(tmp_path: Path
     (folder / "manifest.json").write_text(json.dumps(manifest))
     assert read_done(folder, Stage.ANNOTATE) is None
     assert read_done(folder, Stage.SAMPLE) is not None
+
+
+def test_nobody_loads_ray_who_does_not_ask_for_it() -> None:
+    code = (
+        "import sys, harness.cli.app, harness.cli.cluster, harness.cli.stages, harness.annotation.stage\n"
+        "import harness.cluster.gather, harness.cluster.host, harness.sampling.stage\n"
+        "sys.exit('ray' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
