@@ -22,6 +22,7 @@ from statistics import median
 
 from harness.annotation.executing import execute
 from harness.core_locks import claim
+from harness.errors import UserError
 from harness.problems import load_problems, starter_solutions
 from harness.progress import SilentReporter
 from harness.records import FinishReason, Sample
@@ -65,7 +66,10 @@ def main() -> None:
     options = parser.parse_args()
     cores = [int(core) for core in options.cores.split(",")]
     if options.once:
-        print(rate(cores, options.samples))
+        try:
+            print(rate(cores, options.samples))
+        except UserError as error:  # a core is in use
+            sys.exit(str(error))
         return
     sets = [*([core] for core in cores), cores]
     rates: dict[str, list[float]] = {",".join(map(str, one)): [] for one in sets}
@@ -73,7 +77,9 @@ def main() -> None:
         for name, found in rates.items():
             words = [sys.executable, "-m", "tests.benchmarks.scaling", "--once", "--cores", name]
             words += ["--samples", str(options.samples)]
-            done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
+            done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
+            if done.returncode:
+                sys.exit(f"the run on cores {name} failed")
             found.append(float(done.stdout))
     together = median(rates[options.cores])
     apart = sum(median(rates[str(core)]) for core in cores)

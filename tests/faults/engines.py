@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ VICTIMS = ("warden", "shim", "containerd", "engine")
 @contextmanager
 def second_engine() -> Iterator[EngineConfig]:
     """An engine with the sandbox image. Whoever calls this must be able to start one (sandbox.engine.privilege)."""
+    root = privilege()
+    assert root is not None
     with tempfile.TemporaryDirectory(prefix="engine-", ignore_cleanup_errors=True) as folder:
         short = Path(folder)  # a socket's path has room for 108 bytes
         short.chmod(0o755)
@@ -40,6 +43,9 @@ def second_engine() -> Iterator[EngineConfig]:
             yield config
         finally:
             down(config, lambda _: None)
+            # A killed daemon leaves its data mounted on itself, once for each time that it was killed.
+            while f" {short / 'data'} " in Path("/proc/self/mounts").read_text():
+                subprocess.run([*root.prefix, "umount", "-l", str(short / "data")], check=True)
 
 
 def victim(name: str, config: EngineConfig) -> int | None:

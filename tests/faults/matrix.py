@@ -220,9 +220,9 @@ def table(outcomes: Sequence[Outcome]) -> Table:
 _UNITS = {How.EVENT: "k-th change on the disk", How.BYTES: "n-th byte of a file", "rows": "n-th row"}
 
 
-def write(path: Path, outcomes: Sequence[Outcome], seed: int, seconds: float) -> None:
+def write(path: Path, outcomes: Sequence[Outcome], seed: int) -> None:
     """JSON and the table beside it, after every point: a run of an hour may be cut short."""
-    facts = {"schema": 1, "seed": seed, "seconds": round(seconds, 1), "machine": host_facts()}
+    facts = {"schema": 1, "seed": seed, "machine": host_facts()}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(facts | {"outcomes": [asdict(one) for one in outcomes]}, indent=1) + "\n")
     path.with_suffix(".md").write_text(markdown(table(outcomes)))
@@ -248,14 +248,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stages = [stage for stage in STAGES if stage.name in names]
     share = 0.1 if options.quick else 1.0
     total = sum(max(1, round(share * count)) for stage in stages for count in POINTS[stage.name].values())
-    console, begin = Console(width=None if sys.stdout.isatty() else 160, highlight=False), time.monotonic()
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     outcomes = kept(options.out, options.seed, names) if options.stages else []
     with ConsoleReporter().task("faults", total, unit="points") as task:
 
         def tell(outcome: Outcome) -> None:
             task.advance(note=outcome.point.stage)
             outcomes.append(outcome)
-            write(options.out, outcomes, options.seed, time.monotonic() - begin)
+            write(options.out, outcomes, options.seed)
             if not outcome.good:
                 console.print(f"UNEQUAL {outcome}", markup=False, soft_wrap=True)
 

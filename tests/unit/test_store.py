@@ -210,7 +210,7 @@ def test_the_manifest_remembers_and_refuses(tmp_path: Path) -> None:
     assert Manifest(tmp_path).stage("sample")["settings"] == {"temp": 0.8}
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"schema_version": 99, "stages": {}}', "{}"])
+@pytest.mark.parametrize("content", ["", "[]", "{", "\0" * 300, '{"schema_version": 99, "stages": {}}', "{}"])
 def test_a_manifest_that_cannot_be_read(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(DataError) as error:
