@@ -144,16 +144,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, default=SAMPLES, help="default: a million; whole hundreds")
     parser.add_argument("--measure", type=Path, help="an annotated folder: write its latencies to where they are kept")
     parser.add_argument("--source", default="", help="with --measure: what was annotated there, in words")
+    parser.add_argument("--simulate", type=Path, help="simulate only, with the driver's figures of this earlier result")
     parser.add_argument("--out", type=Path, default=Path("runs/bench/scale.json"), help="JSON; tables beside it")
     options = parser.parse_args(arguments)
     if options.measure:
         LATENCIES.write_text(json.dumps(asdict(measured_latencies(options.measure, options.source))) + "\n")
         print(LATENCIES)
         return 0
-    samples = QUICK_SAMPLES if options.quick else options.samples
-    folder, reporter = options.out.parent / "scale-rows", ConsoleReporter()
-    driver = measure(folder, samples, DRIVER, reporter)
-    machine = measure(folder, samples // 10, MACHINE, reporter)[-1]
+    if options.simulate:
+        earlier = json.loads(options.simulate.read_text())
+        driver, machine = [StageCost(**one) for one in earlier["driver"]], StageCost(**earlier["machine"])
+    else:
+        samples = QUICK_SAMPLES if options.quick else options.samples
+        folder, reporter = options.out.parent / "scale-rows", ConsoleReporter()
+        driver = measure(folder, samples, DRIVER, reporter)
+        machine = measure(folder, samples // 10, MACHINE, reporter)[-1]
+    samples = driver[0].samples
     latencies = Latencies(**json.loads(LATENCIES.read_text()))
     a_row = driver[1].cpu_seconds / driver[1].rows
     found = [simulate(latencies, samples // 100, nodes, CORES_A_NODE, a_row, seed=1) for nodes in NODES]
