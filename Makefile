@@ -159,7 +159,7 @@ bench-stress: image ## Do larger inputs show algorithms? Released solutions, exp
 
 .PHONY: bench-sampling
 bench-sampling: image ## How fast solutions are drawn: ours, the published loop, generate with stops: QUICK=1
-	$(strip OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tests.benchmarks.sampling $(call switch,QUICK) $(BENCH_ARGS))
+	$(strip GOMP_SPINCOUNT=3000 $(BIN)/python -m tests.benchmarks.sampling $(call switch,QUICK) $(BENCH_ARGS))
 
 .PHONY: bench-merge
 bench-merge: .venv-ready ## Memory and time of merging up to a million generated samples: QUICK=1

@@ -18,6 +18,7 @@ from harness.cli import options as o
 from harness.errors import UserError
 from harness.records import TimingInputs, TimingMethod
 from harness.storage_errors import storage_error
+from harness.waiting import spin_briefly
 
 EXIT_USER_ERROR, EXIT_INTERRUPTED = 2, 130
 STAGES, AROUND = "The pipeline, in order", "Around it"
@@ -493,9 +494,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    # A model's threads sleep while they wait for each other (OpenMP's spin): beside a neighbour that keeps one of two
-    # cores busy a decoding step took a tenth of the time (docs/benchmarks/sampling.md). It counts before torch loads.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    spin_briefly(os.environ)
     app(prog_name="code-optimise")
 
 

@@ -33,7 +33,6 @@ from tests.benchmarks.figures import Range, over_rounds, rotated
 from tests.benchmarks.machine import host_facts
 from tests.benchmarks.sampling_methods import METHODS, Drawn
 from tests.benchmarks.tables import Table, markdown, number, ranged, show
-from tests.benchmarks.waiting import waiting_costs, waiting_table
 
 SMALL_BATCH = 16
 
@@ -64,7 +63,6 @@ def main() -> int:
     result = figures(turns, judged(turns, problems, reporter)) | {
         "schema": 1,
         "same": same(turns[0]["ours"], again),
-        "waiting": [] if options.quick else waiting_costs(options.model_path),
         "settings": asdict(settings) | {"model": options.model_path, **sampler.facts({})},
         "turns": options.turns,
         "problems": [problem.task_id for problem in problems],
@@ -73,11 +71,10 @@ def main() -> int:
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(result, indent=1) + "\n")
-    tables = [result_table(result), *([waiting_table(result)] if result["waiting"] else [])]
-    options.out.with_suffix(".md").write_text("\n".join(markdown(table) for table in tables))
+    table = result_table(result)
+    options.out.with_suffix(".md").write_text(markdown(table))
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
-    for table in tables:
-        show(table, console)
+    show(table, console)
     console.print(f"{options.out} and .md beside it; {result['seconds']:.0f} s", markup=False)
     return 0
 

@@ -1,25 +1,35 @@
-"""What it costs that threads of a CPU model wait for each other by spinning: run by `make bench-sampling`.
+"""What it costs that threads of a CPU model wait for each other by spinning: `python -m tests.benchmarks.waiting`.
 
-A decoding step of a model on all cores, in a process of its own, with OpenMP's threads spinning (its default) or asleep
-(what `code-optimise` asks for), alone and beside a neighbour that keeps one core busy.
+A decoding step of a model on all cores, in a process of its own, alone and beside a neighbour that keeps one core busy;
+with OpenMP's threads spinning as long as libgomp would have it, as briefly as `code-optimise` asks for, and not at all.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.figures import Range, over_rounds
-from tests.benchmarks.tables import Table, ranged
+from rich.console import Console
 
-POLICIES = {"spinning": "ACTIVE", "asleep": "PASSIVE"}
-_ROUNDS = 2
+from harness.waiting import BRIEF_SPIN
+from tests.benchmarks.figures import Range, over_rounds
+from tests.benchmarks.machine import host_facts
+from tests.benchmarks.tables import Table, markdown, ranged, show
+
+POLICIES: Mapping[str, Mapping[str, str]] = {
+    "libgomp's own": {},
+    "spin briefly, then sleep (ours)": BRIEF_SPIN,
+    "sleep at once": {"OMP_WAIT_POLICY": "PASSIVE"},
+}
+_ROUNDS = 3
 
 _STEPS = """
 import json, sys, time
@@ -58,11 +68,10 @@ def waiting_costs(model: str) -> list[dict[str, Any]]:
     ]
 
 
-def _steps(model: str, policy: str) -> list[float]:
+def _steps(model: str, policy: Mapping[str, str]) -> list[float]:
     command = [sys.executable, "-c", _STEPS, model]
-    done = subprocess.run(
-        command, env=os.environ | {"OMP_WAIT_POLICY": policy}, capture_output=True, text=True, check=True
-    )
+    clean = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", *BRIEF_SPIN)}
+    done = subprocess.run(command, env=clean | policy, capture_output=True, text=True, check=True)
     return [1_000 * seconds for seconds in json.loads(done.stdout.splitlines()[-1])]
 
 
@@ -78,10 +87,27 @@ def _neighbour() -> Iterator[None]:
             process.kill()
 
 
-def waiting_table(result: Mapping[str, Any]) -> Table:
-    by = {(one["policy"], one["neighbour"]): Range(**one["milliseconds"]) for one in result["waiting"]}
+def waiting_table(found: Sequence[Mapping[str, Any]]) -> Table:
+    by = {(one["policy"], one["neighbour"]): Range(**one["milliseconds"]) for one in found}
     rows = [
         [name, ranged(by[name, False], 0), ranged(by[name, True], 0), f"{by[name, False].count}"] for name in POLICIES
     ]
     note = "Median of steps [lowest, highest]. 16 rows, all cores; the neighbour keeps one core busy. n: steps each."
     return Table("A decoding step, ms ↓", ("threads wait", "alone", "beside a busy neighbour", "n"), rows, note)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.waiting", description=__doc__)
+    parser.add_argument("--model_path", default="smollm2-135m", help="default: the built-in one")
+    parser.add_argument("--out", type=Path, default=Path("runs/bench/waiting.json"), help="a table goes beside it")
+    options = parser.parse_args()
+    found = waiting_costs(options.model_path)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps({"schema": 1, "waiting": found, "host": host_facts()}, indent=1) + "\n")
+    options.out.with_suffix(".md").write_text(markdown(waiting_table(found)))
+    show(waiting_table(found), Console(width=None if sys.stdout.isatty() else 140, highlight=False))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

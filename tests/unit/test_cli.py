@@ -376,12 +376,22 @@ def test_annotate_looks_at_the_machine_only_when_it_runs(
     assert run("annotate", "--split", "train", "--root", str(tmp_path), "--dry-run").exit_code == 0
 
 
-@pytest.mark.parametrize(("given", "policy"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_threads_sleep_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch, given: str | None, policy: str) -> None:
-    monkeypatch.setenv("OMP_WAIT_POLICY", given or "")  # so that it is put back
-    if given is None:
-        monkeypatch.delenv("OMP_WAIT_POLICY")
-    monkeypatch.setattr(sys, "argv", ["code-optimise", "--help"])
-    with pytest.raises(SystemExit):
-        cli.main()
-    assert os.environ["OMP_WAIT_POLICY"] == policy
+@pytest.mark.parametrize(
+    ("given", "then"),
+    [
+        ({}, {"GOMP_SPINCOUNT": "3000"}),
+        ({"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7"}),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "ACTIVE"}),
+    ],
+)
+def test_threads_spin_briefly_unless_told_otherwise(given: dict[str, str], then: dict[str, str]) -> None:
+    code = (
+        "import os, sys\nimport harness.cli.app as cli\nsys.argv[1:] = ['--help']\n"
+        "try: cli.main()\nexcept SystemExit: pass\n"
+        "print({name: os.environ[name] for name in ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY') if name in os.environ})"
+    )
+    clean = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=clean | given, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines()[-1] == str(then)
