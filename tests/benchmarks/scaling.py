@@ -4,7 +4,7 @@
 
 The starter set's solutions and failing ones are judged as `annotate` does it, rows written included. A run on one core
 has that core for everything, the host side too, as a machine with one core would. Runs take turns. Efficiency is the
-rate on all cores over the sum of the rates on each.
+rate on all cores over the sum of the rates on each, turn by turn.
 """
 
 from __future__ import annotations
@@ -81,12 +81,13 @@ def main() -> None:
             if done.returncode:
                 sys.exit(f"the run on cores {name} failed")
             found.append(float(done.stdout))
-    together = median(rates[options.cores])
-    apart = sum(median(rates[str(core)]) for core in cores)
+    turns = [
+        rates[options.cores][turn] / sum(rates[str(core)][turn] for core in cores) for turn in range(options.repeats)
+    ]
     result = {
         "samples": options.samples,
-        "verdicts_per_second": {name: [round(one, 1) for one in own] for name, own in rates.items()},
-        "efficiency": round(together / apart, 3),
+        "verdicts_per_second": {name: [round(one, 1) for one in found] for name, found in rates.items()},
+        "efficiency": {"median": round(median(turns), 3), "turns": [round(one, 3) for one in turns]},
     }
     print(json.dumps(result))
 
