@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 
 # libgomp's threads spin for milliseconds by default. Beside a neighbour that takes part of one core all of them then
 # wait for the one that is held up, and keep it from its core meanwhile. A short spin, then sleep, costs nothing on a
-# quiet machine (docs/benchmarks/waiting.md); sleeping at once does.
+# quiet machine (docs/experiments.md); sleeping at once does.
 BRIEF_SPIN = {"GOMP_SPINCOUNT": "3000"}
 
 
