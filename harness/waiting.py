@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 
 # libgomp's threads spin for milliseconds by default. Beside a neighbour that takes part of one core all of them then
-# wait for the one that is held up, and keep it from its core meanwhile. A short spin, then sleep, costs nothing on a
-# quiet machine (docs/experiments.md); sleeping at once does.
+# wait for the one that is held up, and keep it from its core meanwhile. A short spin, then sleep, costs little on a
+# quiet machine; sleeping at once costs there what it saves on a busy one (docs/benchmarks/waiting.md).
 BRIEF_SPIN = {"GOMP_SPINCOUNT": "3000"}
 
 

@@ -11,7 +11,8 @@ from harness.annotation.measuring import ProblemState
 from harness.progress import Reporter
 from harness.records import LegacyOutcome, LegacyTiming, ProblemLabels
 from harness.store import AppendFile, read_rows
-from harness.timing.legacy import PASSES, LegacyRun, latest, legacy_labels, measure_legacy
+from harness.timing.legacy import latest, legacy_labels, measure_legacy, passes_of
+from sandbox import Job
 
 LEGACY = "legacy.jsonl"
 
@@ -20,10 +21,10 @@ def measure_passes(states: Iterable[ProblemState], path: Path, cores: Sequence[i
     """Measure the passes that `path` has no row for; INTERNAL ones are run again. Raises SandboxError."""
     there = {row.key for row in latest(read_rows(path, LegacyTiming)) if row.outcome is not LegacyOutcome.INTERNAL}
     total = left = 0
-    for run in _passes(states):
+    for run in passes_of(lambda: _solutions(states)):
         total += 1
         left += run.key not in there
-    todo = (run for run in _passes(states) if run.key not in there)
+    todo = (run for run in passes_of(lambda: _solutions(states)) if run.key not in there)
     with (
         AppendFile(path) as output,
         reporter.task("legacy timing", total, done=total - left, unit="passes") as task,
@@ -35,13 +36,10 @@ def measure_passes(states: Iterable[ProblemState], path: Path, cores: Sequence[i
             task.advance(note=f"{without} without a measurement" if without else "")
 
 
-def _passes(states: Iterable[ProblemState]) -> Iterator[LegacyRun]:
-    """As published: a pass over all solutions, then the next over all of them."""
-    for number in range(PASSES):
-        for state in states:
-            for solution_id, completion in state.completions.items():
-                job = job_for(state.problem, completion)
-                yield LegacyRun(state.problem.task_id, solution_id, number, job)
+def _solutions(states: Iterable[ProblemState]) -> Iterator[tuple[str, str, Job]]:
+    for state in states:
+        for solution_id, completion in state.completions.items():
+            yield state.problem.task_id, solution_id, job_for(state.problem, completion)
 
 
 def pass_outcomes(path: Path) -> dict[str, int]:

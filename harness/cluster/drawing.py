@@ -6,6 +6,7 @@ per GPU, or one per node, with all its CPUs, where the cluster has no GPU.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
@@ -19,6 +20,7 @@ from harness.sampling.address import is_address
 from harness.sampling.origins import origin
 from harness.sampling.settings import Row, SamplingSettings
 from harness.sampling.written import Backend, Origin, Written
+from harness.waiting import spin_briefly
 
 CHUNKS = 4  # that each actor gets of what there is: those that are done early take more
 LEAST, MOST = 16, 1_024  # rows of a chunk
@@ -54,6 +56,7 @@ class Drawer:
         self._starts: dict[str, Any] = {}  # by prompt
 
     def open(self) -> Opened:
+        spin_briefly(os.environ)
         source = origin(self._model_path, self._settings, SilentReporter())
         self._backend: Backend[Any] = source.open({})
         return Opened(source.recorded(), self._backend.facts({}), self._backend.context_limit)

@@ -19,7 +19,7 @@ import inspect
 import json
 import statistics
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -127,11 +127,13 @@ def _number(value: object, low: float, high: float) -> float | None:
     return float(value) if low <= value <= high else None  # NaN is in no range
 
 
-def passes_of(solutions: Iterable[tuple[str, str, Job]], count: int = PASSES) -> Iterator[LegacyRun]:
-    """All passes over (task_id, solution_id, job), as published: over all solutions, then over all of them again."""
-    listed = list(solutions)
+def passes_of(solutions: Callable[[], Iterable[tuple[str, str, Job]]], count: int = PASSES) -> Iterator[LegacyRun]:
+    """All passes over (task_id, solution_id, job), as published: over all solutions, then over all of them again.
+
+    solutions: is asked for them in each pass, so that they need not all be in memory.
+    """
     for number in range(count):
-        for task_id, solution_id, job in listed:
+        for task_id, solution_id, job in solutions():
             yield LegacyRun(task_id, solution_id, number, job)
 
 

@@ -21,7 +21,7 @@ import hashlib
 import re
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +50,6 @@ _LOCAL_NAME_FIELDS = {
     ast.MatchAs: "name", ast.MatchStar: "name", ast.MatchMapping: "rest", ast.Nonlocal: "names",
 }  # fmt: skip
 # Kinds of nodes that need more than their fields looked at, for speed: most are of none of these.
-_LEAVES = frozenset({ast.Name, ast.Constant, ast.Pass, ast.Break, ast.Continue})
 _OPENING = frozenset({*_FUNCTIONS, *_COMPREHENSIONS, ast.ClassDef})
 _BINDING = frozenset(
     {ast.NamedExpr, ast.FunctionDef, ast.AsyncFunctionDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar}
@@ -65,7 +64,7 @@ _MAX_REMEMBERED_CHARS = 8_192  # so that what is remembered stays under some 16 
 def solution_id(program: str, entry_point: str) -> str:
     """16 hex digits of the SHA-256 of the normalised syntax tree, of the text if it can't be parsed. Never raises.
 
-    Costs about as much as parsing the program six times; texts that come again soon, as samples do, cost nothing.
+    Short texts that come again soon, as samples do, are not looked at again.
     """
     return (_remembered if len(program) <= _MAX_REMEMBERED_CHARS else _solution_id)(program, entry_point)
 
@@ -177,8 +176,9 @@ class _Normaliser:
         keywords = [node.arg for node in nodes if type(node) is ast.keyword]
         self._keywords = {name for name in keywords if name is not None}
         self._any_keyword = len(self._keywords) < len(set(keywords))  # a `**mapping` among the calls
-        self._documented = {node for node in nodes if type(node) in _DOCUMENTED and _has_docstring(node)}
-        docstrings = {node.body[0].value for node in self._documented}  # type: ignore[attr-defined]
+        documented = {node: _docstring(node) for node in nodes if type(node) in _DOCUMENTED}
+        self._documented = {node for node, docstring in documented.items() if docstring is not None}
+        docstrings = set(documented.values())
         tell_tale = (node for node in nodes if type(node) in _TELL_TALE and node not in docstrings)
         self._verbatim = any(map(_sees_own_names, tell_tale))
 
@@ -202,10 +202,9 @@ class _Normaliser:
 
     def _parts(self, node: ast.AST, scope: _Scope) -> list[tuple[object, _Scope]]:
         """A node's fields in their fixed order, each with the scope that it is evaluated in, local names numbered."""
-        kind = type(node)
-        if kind is ast.Name:
-            return [(self._spelling(node.id, scope), scope)]  # type: ignore[attr-defined]
-        named = _LOCAL_NAME_FIELDS.get(kind)
+        if isinstance(node, ast.Name):
+            return [(self._spelling(node.id, scope), scope)]
+        named = _LOCAL_NAME_FIELDS.get(type(node))
         if named is None and node not in self._documented:
             return [(value, where) for _, value, where in self._routed(node, scope)]
         parts: list[tuple[object, _Scope]] = []
@@ -230,11 +229,11 @@ class _Normaliser:
         stack: list[tuple[ast.AST, _Scope]] = [(self._tree, self._module)]
         while stack:
             node, scope = stack.pop()
-            kind = type(node)
-            if kind in _LEAVES:
-                if kind is ast.Name and type(node.ctx) is not ast.Load:  # type: ignore[attr-defined]
-                    scope.bound.add(node.id)  # type: ignore[attr-defined]
+            if isinstance(node, ast.Name):
+                if not isinstance(node.ctx, ast.Load):
+                    scope.bound.add(node.id)
                 continue
+            kind = type(node)
             if kind in _OPENING or hasattr(node, "type_params"):
                 self._open(node, scope)
             if kind in _BINDING:
@@ -288,27 +287,31 @@ class _Normaliser:
     def _routed(self, node: ast.AST, scope: _Scope) -> list[tuple[str, Any, _Scope]]:
         """(field, value, scope that it is evaluated in) for each field of a node that is met in `scope`."""
         kind = type(node)
-        fields = [(name, getattr(node, name)) for name in _fields(kind)]
-        if kind not in _ROUTED:
-            return [(name, value, scope) for name, value in fields]
+        usual, others = scope, _NO_SCOPES
+        if kind in _ROUTED:
+            usual, others = self._scopes_of(node, scope)
+        return [(name, getattr(node, name), others.get(name, usual)) for name in _fields(kind)]
+
+    def _scopes_of(self, node: ast.AST, scope: _Scope) -> tuple[_Scope, Mapping[str, _Scope]]:
+        """The scope that a node's fields are evaluated in, and the fields with another one."""
         inner = self._inner.get(node, scope)
-        outer = inner.parent or inner
         around = scope.parent or scope
-        wheres: Callable[[str], _Scope]
-        if kind is ast.arguments:
-            wheres = lambda name: outer if name in {"defaults", "kw_defaults"} else inner  # noqa: E731
-        elif kind is ast.arg:
-            wheres = lambda name: around if name == "annotation" else scope  # noqa: E731
-        elif kind in _FUNCTIONS:
-            wheres = lambda name: inner if name in {"args", "body"} else scope  # noqa: E731
-        elif kind is ast.ClassDef:
-            wheres = lambda name: inner if name == "body" else scope  # noqa: E731
-        elif kind in _COMPREHENSIONS:
-            wheres = lambda _: inner  # noqa: E731
-        else:  # a comprehension's `for`: the first one's iterable belongs to the scope around
-            first = node in self._first_generators
-            wheres = lambda name: around if first and name == "iter" else scope  # noqa: E731
-        return [(name, value, wheres(name)) for name, value in fields]
+        match node:
+            case ast.arguments():
+                outer = inner.parent or inner
+                return inner, {"defaults": outer, "kw_defaults": outer}
+            case ast.arg():
+                return scope, {"annotation": around}
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
+                return scope, {"args": inner, "body": inner}
+            case ast.ClassDef():
+                return scope, {"body": inner}
+            case ast.comprehension():
+                return scope, {"iter": around} if node in self._first_generators else {}
+        return inner, {}  # a comprehension as a whole
+
+
+_NO_SCOPES: Mapping[str, _Scope] = {}
 
 
 def _sees_own_names(node: ast.AST) -> bool:
@@ -325,16 +328,16 @@ def _sees_own_names(node: ast.AST) -> bool:
     return False
 
 
-def _has_docstring(node: ast.AST) -> bool:
+def _docstring(node: ast.AST) -> ast.AST | None:
     match node:
         case (
-            ast.Module(body=[ast.Expr(value=ast.Constant(value=str())), *_])
-            | ast.FunctionDef(body=[ast.Expr(value=ast.Constant(value=str())), *_])
-            | ast.AsyncFunctionDef(body=[ast.Expr(value=ast.Constant(value=str())), *_])
-            | ast.ClassDef(body=[ast.Expr(value=ast.Constant(value=str())), *_])
+            ast.Module(body=[ast.Expr(value=ast.Constant(value=str()) as docstring), *_])
+            | ast.FunctionDef(body=[ast.Expr(value=ast.Constant(value=str()) as docstring), *_])
+            | ast.AsyncFunctionDef(body=[ast.Expr(value=ast.Constant(value=str()) as docstring), *_])
+            | ast.ClassDef(body=[ast.Expr(value=ast.Constant(value=str()) as docstring), *_])
         ):
-            return True
-    return False
+            return docstring
+    return None
 
 
 def _constant(value: object) -> str:

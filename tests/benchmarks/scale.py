@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import mean, median
 from typing import Any
 
 from rich.console import Console
@@ -130,10 +131,12 @@ def cluster_table(found: Sequence[Cluster], latencies: Latencies, samples: int) 
     columns = (
         "nodes", "cores", "hours ↓", "samples/s ↑", "cores at work ↑", "driver at work", "core hours paid ↓",
     )  # fmt: skip
+    judged = f"{1e3 * median(latencies.judged):.0f} ms in the median, {1e3 * mean(latencies.judged):.0f} in the mean"
     note = (
-        f"{samples:,} samples, 100 a problem, {CORES_A_NODE} cores a node. Latencies drawn from {latencies.runs:,} "
-        f"judged runs and {latencies.problems} timed problems of {latencies.source}. Simulated, one seed; the driver's "
-        "time per row is that of the table above (annotate), one core."
+        f"{samples:,} samples, 100 a problem, {CORES_A_NODE} cores a node. Latencies of {latencies.source}: "
+        f"{latencies.runs:,} judged runs ({judged}) and {latencies.problems} timed problems "
+        f"({min(latencies.timed):.1f} to {max(latencies.timed):.0f} s). Simulated, one seed; the driver's time per row "
+        "is that of the table above, one core."
     )
     return Table("A cluster, simulated", columns, rows, note)
 

@@ -128,7 +128,7 @@ def measure(
 
     def legacy(label: str, count: int) -> LegacyFigures:
         """The first so many: they are whole problems, whose pairs can be compared."""
-        runs = list(passes_of(jobs[:count], options.passes))
+        runs = list(passes_of(lambda: jobs[:count], options.passes))
         with progress(f"published method, {label}", len(runs)) as advance:
             return run_legacy(runs, options.core, advance)
 

