@@ -198,9 +198,9 @@ clean: ## Remove .venv and caches; runs/ and Docker images stay
 help: ## This list
 	@awk 'BEGIN { FS = ":.*## "; print "Usage: make TARGET [NAME=value ...]" } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	  /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\nValues, passed on only when set (make sample N_SEQ=100 TEMP=0.6):\n'
-	@printf '  %-13s %s\n' \
+	@printf '  %-16s %s\n' \
 	  DATA_PATH 'starter (default), human_eval, mbpp, a folder, a JSONL file or a Hub id' \
 	  MODEL_PATH 'smollm2-135m (default), a folder or a Hub id; http://host:port/v1: a server (SERVED_MODEL, CONCURRENCY)' \
 	  SAVE_PATH "the experiment's name in every folder" \
