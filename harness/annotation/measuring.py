@@ -58,7 +58,7 @@ class ProblemState:
     def next_step(self, settings: AnnotationSettings, *, hurry: bool) -> Step | None:
         if self.broken >= MAX_BROKEN or (hurry and not self.blocks):
             return None
-        return next_step(self.blocks, self.completions, settings.decision, hurry=hurry)
+        return next_step(self.blocks, self.completions, settings.decision, hurry=hurry, tries=settings.tries)
 
     def resume(self, earlier: Iterable[MeasurementBlock], host: str, settings: AnnotationSettings) -> None:
         """Count earlier blocks of the same solutions: those that finished the problem, on whatever host; else only

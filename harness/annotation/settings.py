@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.records import TimingInputs, TimingMethod
 from harness.timing.decisions import DecisionSettings
+from harness.timing.rounds import MAX_TRIES
 from sandbox import Limits, TimingSettings
 
 
@@ -16,7 +17,8 @@ class AnnotationSettings:
 
     method: LEGACY times by the published method, for comparison; `timing` and `decision` then say nothing.
     timing_cores: cores that time; None: as harness.placement chooses. timing_seconds: wall time for timing, after
-    which nothing new is begun. Both may change between a run and its continuation, so they are not recorded.
+    which nothing new is begun. tries: how many times as many rounds as are wanted may be spent, for some are spoilt
+    (harness/timing/rounds.py). These may change between a run and its continuation, so they are not recorded.
     """
 
     seed: int = 1
@@ -29,10 +31,11 @@ class AnnotationSettings:
     timing_inputs: TimingInputs = TimingInputs.OWN
     timing_cores: tuple[int, ...] | None = None
     timing_seconds: float | None = None
+    tries: int = MAX_TRIES
 
     def recorded(self) -> dict[str, Any]:
         settings = asdict(self)
-        del settings["timing_cores"], settings["timing_seconds"]
+        del settings["timing_cores"], settings["timing_seconds"], settings["tries"]
         if self.timing_inputs is TimingInputs.OWN:
             del settings["timing_inputs"]  # folders that were annotated before there was a choice go on
         return settings

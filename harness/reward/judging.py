@@ -26,6 +26,9 @@ from harness.timing.solution_id import solution_id
 from sandbox import Sandbox, Verdict
 
 Key = tuple[str, str]  # task_id, solution_id
+# Rounds for each that is wanted. A step's few rounds follow at once, where annotation's lie minutes apart: one spell of
+# bad weather can spoil the first twenty. Time is the limit; this one is for a machine that is never quiet.
+TRIES = 64
 INTERNAL_FLAG = f"failed:{Verdict.INTERNAL}"  # our fault, not the solution's
 
 
@@ -41,7 +44,8 @@ class JudgeSettings:
 
     def annotation(self, problems: int) -> AnnotationSettings:
         decision = DecisionSettings(min_rounds=self.rounds, max_rounds=self.rounds, confirm_rounds=0)
-        return AnnotationSettings(seed=self.seed, decision=decision, timing_seconds=self.seconds * problems)
+        seconds = self.seconds * problems
+        return AnnotationSettings(seed=self.seed, decision=decision, timing_seconds=seconds, tries=TRIES)
 
 
 class SandboxJudge:

@@ -5,8 +5,8 @@
    `max_rounds` rounds of a pair or until the problem has used up its time.
 3. Confirmation (rounds from CONFIRM_FROM): the solutions of decided pairs are measured again, later.
 
-Contaminated rounds count for nothing and are repeated under a new number, up to MAX_TRIES times as many as are wanted
-in all.
+Contaminated rounds count for nothing and are repeated under a new number, up to `tries` times as many as are wanted in
+all; MAX_TRIES times as many once the run has used up its time.
 """
 
 from __future__ import annotations
@@ -38,17 +38,19 @@ def next_step(
     settings: DecisionSettings | None = None,
     *,
     hurry: bool = False,
+    tries: int = MAX_TRIES,
 ) -> Step | None:
     """The next step of the problem that these solutions and the blocks so far belong to; None: it is done.
 
     hurry: no further rounds for the sake of close pairs (the run has used up its time).
     """
+    tries = min(tries, MAX_TRIES) if hurry else tries
     settings = settings or DecisionSettings()
     flags = solution_flags(blocks)
     wanted = {one for one in solution_ids if not spoilt(flags.get(one, ()))}
     screening = [block for block in blocks if block.round < CONFIRM_FROM]
     number = max((block.round for block in screening), default=-1) + 1
-    tries_left = len(screening) < MAX_TRIES * settings.max_rounds
+    tries_left = len(screening) < tries * settings.max_rounds
     if len(_clean(screening)) < settings.min_rounds:
         return Step(number, tuple(sorted(wanted))) if wanted and tries_left else None
     found = decide(screening, replace(settings, confirm_rounds=0)).comparisons
@@ -56,14 +58,14 @@ def next_step(
         unsettled = [pair for pair in found if _could_be_decided(pair, settings) and pair_ids(pair) <= wanted]
         if unsettled:
             return Step(number, _ids(unsettled))
-    return _confirmation(blocks, found, settings)
+    return _confirmation(blocks, found, settings, tries)
 
 
 def _confirmation(
-    blocks: Sequence[MeasurementBlock], found: Iterable[Comparison], settings: DecisionSettings
+    blocks: Sequence[MeasurementBlock], found: Iterable[Comparison], settings: DecisionSettings, tries: int
 ) -> Step | None:
     confirming = [block for block in blocks if block.round >= CONFIRM_FROM]
-    if len(confirming) >= MAX_TRIES * settings.confirm_rounds:
+    if len(confirming) >= tries * settings.confirm_rounds:
         return None
     timed = [{one.solution_id for one in block.solutions if one.cpu_ns} for block in _clean(confirming)]
     unconfirmed = [

@@ -212,15 +212,15 @@ class Experiment:
         assert len(set(found)) == len(found)
         return found
 
-    def decided(self) -> dict[tuple[str, str, str], str]:
-        """Pairs that are decided: (problem, slower, quicker) → "quick"."""
+    def decided(self) -> dict[tuple[str, str, str], tuple[float, float]]:
+        """Pairs that are decided: the interval of the ratio by (problem, slower, quicker)."""
         merged = self.root / "datasets/x/starter/train/merged.jsonl"
         pairs = {}
         for line in merged.read_text().splitlines():
             row = json.loads(line)
             for pair in row["decided"]:
                 ids = [row["answers"][pair[side]]["solution_id"] for side in ("slow", "quick")]
-                pairs[row["id"], ids[0], ids[1]] = "quick"
+                pairs[row["id"], ids[0], ids[1]] = (pair["low"], pair["high"])
         return pairs
 
 

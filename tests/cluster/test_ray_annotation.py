@@ -26,6 +26,13 @@ def assert_as_local(experiment: Experiment, local: Experiment) -> None:
     assert not backwards & set(experiment.decided())  # what both decide, they decide alike
 
 
+def agreeing_labels(experiment: Experiment, local: Experiment) -> list[bool]:
+    """Whether the 99% intervals of the ratio of run times overlap, for each pair that both decide."""
+    here, there = local.decided(), experiment.decided()
+    both = sorted(here.keys() & there.keys())
+    return [max(here[pair][0], there[pair][0]) <= min(here[pair][1], there[pair][1]) for pair in both]
+
+
 def hosts_of_labels(experiment: Experiment) -> dict[str, str]:
     """The host whose times a problem's labels are made of: that of its last block."""
     return {task: host for task, host, _ in experiment.blocks()}
@@ -38,6 +45,9 @@ def test_both_nodes_work_and_verdicts_are_those_of_a_local_run(cluster: Cluster,
     assert len(hosts) == 2
     per_problem = {(task, host) for task, host, _ in experiment.blocks()}
     assert len(per_problem) == len({task for task, _ in per_problem})  # no problem on two hosts
+    agree = agreeing_labels(experiment, local)
+    assert agree
+    assert all(agree)
 
 
 def test_a_killed_worker_is_replaced(cluster: Cluster, local, experiment) -> None:

@@ -76,6 +76,19 @@ def test_rounds_end() -> None:
     assert next_step(spoilt, ["s000", "s001"], SCREENING) is None
 
 
+def test_more_tries_are_for_a_run_that_still_has_time() -> None:
+    most = MAX_TRIES * SCREENING.max_rounds
+    spoilt = blocks([1.0, 2.0], most, contaminated=True)
+    assert next_step(spoilt, ["s000", "s001"], SCREENING, tries=MAX_TRIES + 1) == Step(most, ("s000", "s001"))
+    assert next_step(spoilt, ["s000", "s001"], SCREENING, tries=MAX_TRIES + 1, hurry=True) is None
+    assert next_step(spoilt[:-1], ["s000", "s001"], SCREENING, tries=MAX_TRIES - 1) is None
+    measured = blocks([100.0, 200.0], 5)
+    measured += blocks([100.0, 200.0], MAX_TRIES * 3, first_round=CONFIRM_FROM, contaminated=True)
+    again = Step(CONFIRM_FROM + MAX_TRIES * 3, ("s000", "s001"))
+    assert next_step(measured, ["s000", "s001"], CONFIRMING, tries=MAX_TRIES + 1) == again
+    assert next_step(measured, ["s000", "s001"], CONFIRMING, tries=MAX_TRIES + 1, hurry=True) is None
+
+
 def test_contaminated_rounds_are_repeated() -> None:
     measured = blocks([100.0, 200.0], 4) + blocks([900.0, 100.0], 1, first_round=4, contaminated=True)
     assert next_step(measured, ["s000", "s001"], SCREENING) == Step(5, ("s000", "s001"))
