@@ -24,12 +24,12 @@ from typing import Any, NoReturn
 from tests.faults.deaths import Death, arm
 
 FOR_SAMPLING = ("torch", "transformers", "harness.sampling.stage")
-FOR_TRAINING = (*FOR_SAMPLING, "trl", "training.stage", "training.distributed")
+FOR_TRAINING = (*FOR_SAMPLING, "trl", "training.stage", "training.online_stage", "training.distributed")
 FOR_THE_REST = (
     "harness.annotation.stage", "harness.cli.asked", "harness.cli.compare", "harness.cli.exchange",
-    "harness.cli.stages", "harness.cli.training", "harness.doctor.gather", "harness.evaluation.stage",
-    "harness.exchange.importing", "harness.exchange.training_sets", "harness.merging.stage", "harness.report.console",
-    "harness.stress.stage",
+    "harness.cli.online", "harness.cli.stages", "harness.cli.training", "harness.doctor.gather",
+    "harness.evaluation.stage", "harness.exchange.importing", "harness.exchange.training_sets",
+    "harness.merging.stage", "harness.report.console", "harness.stress.stage",
 )  # fmt: skip
 
 

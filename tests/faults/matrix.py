@@ -46,6 +46,7 @@ POINTS: dict[str, dict[str, int]] = {
     "merge": {How.EVENT: 14, How.BYTES: 8},
     "train: sft": {How.EVENT: 14, How.BYTES: 10},
     "train: dpo": {How.EVENT: 6, How.BYTES: 4},
+    "train: rloo": {How.EVENT: 10, How.BYTES: 6, COMMAND: 2, "warden": 2},
     "eval": {How.EVENT: 12, How.BYTES: 6, COMMAND: 2, "warden": 2, "engine": 2},
     "stress": {How.EVENT: 4, How.BYTES: 2},
     "report": {How.EVENT: 8, How.BYTES: 4},

@@ -23,6 +23,12 @@ RECIPE = (
     "max_steps: 6\nbatch_size: 1\ngradient_accumulation: 1\nmax_length: 256\nlearning_rate: 1.0e-3\n"
     "gradient_checkpointing: false\ncheckpoint_every: 2\nsave_total_limit: 2\n"
 )
+# Nothing that so small a model writes passes: what moves its weights is their decay.
+ONLINE_RECIPE = (
+    "max_steps: 4\nbatch_size: 4\ngradient_accumulation: 1\nlearning_rate: 1.0e-2\nweight_decay: 0.5\n"
+    "gradient_checkpointing: false\ncheckpoint_every: 1\nsave_total_limit: 2\nbest_by: none\nscheduler: constant\n"
+    "warmup: 0\nonline:\n  generations: 2\n  max_new_tokens: 8\n  temperature: 1.0\n  beta: 0.0\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,15 @@ STAGES = [
     Stage("merge", ("merge", *X), begins="annotate"),
     Stage("train: sft", ("train", *X, "--optim", "sft", *FIT), "annotate", equality.TRAINED, training=True),
     Stage("train: dpo", ("train", *X, "--optim", "dpo", *PVF, *FIT), "annotate", equality.TRAINED, training=True),
+    Stage(
+        "train: rloo",
+        ("train", *X, "--optim", "rloo", "--model_path", "{files}/tiny", "--config", "{files}/online.yaml"),
+        begins="annotate",
+        readings=equality.TRAINED,
+        docker=True,
+        training=True,
+        grows="models/x/rloo/rewards.jsonl",
+    ),
     Stage(
         "eval",
         ("eval", *X, "--limit", "2", "--n_seq", "3", *DRAW),
@@ -168,6 +183,7 @@ def _write_inputs(folder: Path) -> None:
     _write_completions(folder / "judged.jsonl", {one: [known[one][0], *FAILING, *wrong] for one in TRAIN})
     _write_completions(folder / "timed.jsonl", {one: [*known[one], FAILING[0]] for one in TRAIN[:1]})
     (folder / "recipe.yaml").write_text(RECIPE)
+    (folder / "online.yaml").write_text(ONLINE_RECIPE)
 
 
 def _write_completions(path: Path, completions: Mapping[str, Sequence[str]]) -> None:

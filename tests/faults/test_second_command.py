@@ -16,7 +16,7 @@ from tests.faults.deaths import Death, How
 from tests.faults.stages import BY_NAME, IN_USE, STAGES, WITHOUT_DOCKER
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
-NAMES = [stage.name for stage in STAGES if stage.name not in ("import", "annotate: times", "train: dpo", "stress")]
+NAMES = [stage.name for stage in STAGES if stage.name not in ("annotate: times", "train: dpo")]
 
 
 def stopped(pid):
