@@ -11,10 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, Cluster, Experiment, wait_until
 
-from harness.progress import SilentReporter
-from harness.sampling.models import resolve_model
+from tests.cluster.two_nodes import ENVIRONMENT, Cluster, Experiment, wait_until
+from tests.tiny_llama import save_tiny_llama, smollm2_tokenizer
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -101,15 +100,7 @@ def test_a_driver_that_is_killed_goes_on_from_its_files(cluster: Cluster, local,
 
 @pytest.fixture
 def tiny_model(tmp_path: Path) -> Path:
-    """Random weights, and the built-in model's tokenizer."""
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, set_seed
-
-    tokenizer = AutoTokenizer.from_pretrained(resolve_model("smollm2-135m", SilentReporter()))
-    set_seed(1)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=2_048, eos_token_id=0, **sizes)
-    LlamaForCausalLM(config).save_pretrained(tmp_path / "tiny")
-    tokenizer.save_pretrained(tmp_path / "tiny")
+    save_tiny_llama(tmp_path / "tiny", smollm2_tokenizer(), width=32, layers=2, heads=2)
     return tmp_path / "tiny"
 
 

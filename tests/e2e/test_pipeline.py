@@ -1,4 +1,4 @@
-"""Every stage from the command line with the built-in model, killed on the way and started again."""
+"""Every stage from the command line with the built-in model. That each may be killed anywhere: tests/faults."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def test_the_whole_pipeline_resumes_and_ends_in_a_report(cli, known_solutions):
     samples = cli.root / "samples/x/starter/train"
     cli.run("annotate", "--save_path", "x", "--split", "train", "--samples", known_solutions)
     summary = cli.rows("datasets/x/starter/train/merged.jsonl")
-    assert len(summary) == 8
+    assert len(summary) == 5
     assert all(row["passing"] >= 2 and len(row["answers"]) > row["passing"] for row in summary)
-    assert sum(len(row["decided"]) for row in summary) >= 4
+    assert sum(len(row["decided"]) for row in summary) >= 3
     before = {path.name: path.read_bytes() for path in samples.iterdir() if path.suffix == ".jsonl"}
-    assert "8" in cli.run("annotate", "--save_path", "x", "--split", "train")  # nothing is done twice
+    assert "5" in cli.run("annotate", "--save_path", "x", "--split", "train")  # nothing is done twice
     assert {path.name: path.read_bytes() for path in samples.iterdir() if path.suffix == ".jsonl"} == before
 
     recipe = cli.root / "tiny.yaml"
@@ -72,26 +72,6 @@ def test_a_killed_annotation_loses_nothing_that_was_finished(cli, known_solution
     assert len(keys) == len(set(keys)) == len(cli.rows("samples/x/starter/train/samples.jsonl"))
     rounds = [(row["task_id"], row["round"]) for row in cli.rows("samples/x/starter/train/measurements.jsonl")]
     assert len(rounds) == len(set(rounds))
-
-
-def test_killed_sampling_goes_on_to_the_same_samples(cli):
-    words = ("--split", "test", *QUICK, *DRAW, "--batch_size", 4)
-    path = cli.root / "samples/killed/starter/test/samples.jsonl"
-    assert kill_when(cli.start("sample", "--save_path", "killed", *words), path, 3)
-    assert len(cli.rows("samples/killed/starter/test/samples.jsonl")) < 12
-    cli.run("sample", "--save_path", "killed", *words)
-    cli.run("sample", "--save_path", "whole", *words)
-    killed, whole = (
-        sorted(
-            cli.rows(f"samples/{name}/starter/test/samples.jsonl"), key=lambda row: (row["task_id"], row["sample_id"])
-        )
-        for name in ("killed", "whole")
-    )
-    assert [(row["task_id"], row["sample_id"]) for row in killed] == [
-        (row["task_id"], row["sample_id"]) for row in whole
-    ]
-    same = sum(a["completion"] == b["completion"] for a, b in zip(killed, whole, strict=True))
-    assert same >= 11  # the rest of a batch is drawn in another batch: the last bits of a sum may differ
 
 
 def test_other_settings_are_refused_and_named(cli):

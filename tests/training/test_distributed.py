@@ -17,12 +17,12 @@ import psutil
 import pytest
 import torch
 from accelerate.commands.config.config_args import load_config_from_file
-from conftest import make_rows
 from transformers import AutoModelForCausalLM
 
 from harness.errors import UserError
 from harness.progress import SilentReporter
 from harness.store import write_rows
+from tests.training.small_data import make_rows
 from training.audit import audit
 from training.config import TrainConfig
 from training.stage import TrainSummary, train

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PROBLEMS, PROMPTS
 
 from harness.cli.app import app
 from harness.progress import ConsoleReporter
@@ -24,6 +23,7 @@ from harness.sampling.models import resolve_model
 from harness.sampling.settings import SamplingSettings, ServerSettings
 from harness.sampling.stage import sample
 from harness.store import Manifest, read_rows
+from tests.training.small_data import PROBLEMS, PROMPTS
 
 pytestmark = pytest.mark.training
 

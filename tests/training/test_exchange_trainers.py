@@ -9,7 +9,6 @@ from pathlib import Path
 
 import datasets
 import pytest
-from conftest import make_rows
 from transformers import PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
@@ -21,6 +20,7 @@ from harness.progress import SilentReporter
 from harness.prompts import opening_token, render, token_ids
 from harness.records import MergedRow
 from harness.store import write_rows
+from tests.training.small_data import make_rows
 from training.quiet import quiet_libraries
 from training.selection import build_pool, draw_answer, generator
 

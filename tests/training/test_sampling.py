@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import PROBLEMS, PROMPTS
 
 from harness.errors import UserError
 from harness.progress import ConsoleReporter
@@ -22,6 +21,7 @@ from harness.sampling.settings import Row, SamplingSettings, plan
 from harness.sampling.stage import sample
 from harness.sampling.written import Written
 from harness.store import Manifest, encode_row, read_rows
+from tests.training.small_data import PROBLEMS, PROMPTS
 
 pytestmark = pytest.mark.training
 

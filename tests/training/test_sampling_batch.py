@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import PROMPTS
 from transformers import (
     AutoTokenizer,
     BloomConfig,
@@ -29,6 +28,7 @@ from harness.sampling.models import resolve_model
 from harness.sampling.rows import Start
 from harness.sampling.settings import Row, SamplingSettings, plan
 from harness.sampling.written import Written
+from tests.training.small_data import PROMPTS
 
 pytestmark = pytest.mark.training
 

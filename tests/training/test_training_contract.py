@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import make_rows
 from datasets import Dataset
 from safetensors.torch import load_file
 from transformers import AutoTokenizer
@@ -23,6 +22,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 from harness.errors import DataError, UserError
 from harness.progress import SilentReporter
 from harness.store import write_rows
+from tests.training.small_data import make_rows
 from training.audit import UNROLLED, audit, digest, unroll
 from training.config import TrainConfig
 from training.dataset import open_tokens, sequence

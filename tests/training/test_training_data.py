@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import make_rows, token_data
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -17,6 +16,7 @@ from harness.errors import DataError
 from harness.prompts import render, token_ids
 from harness.records import MergedRow, QuickSlow
 from harness.store import write_rows
+from tests.training.small_data import make_rows, token_data
 from training.collators import IGNORED, AnswerCollator, PairCollator, Selection
 from training.dataset import Encoder, Limits, encode_target, open_tokens, read_merged, row_pool, sequence
 from training.selection import PairRule, Task, WeighBy, build_pool

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import torch
 import trl
-from conftest import make_rows, token_data
 from huggingface_hub import constants
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 from trl.trainer.dpo_trainer import DPOTrainer
@@ -22,6 +21,7 @@ from harness.errors import UserError
 from harness.progress import SilentReporter, Task
 from harness.prompts import render, token_ids
 from harness.store import write_rows
+from tests.training.small_data import make_rows, token_data
 from training.collators import Selection
 from training.config import TrainConfig, count_steps
 from training.dataset import TokenRow, sequence

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import make_rows
 from transformers import PreTrainedTokenizerBase
 from typer.testing import CliRunner
 
@@ -17,6 +16,7 @@ from harness.errors import UserError
 from harness.progress import SilentReporter
 from harness.records import MergedRow, QuickSlow
 from harness.store import write_rows
+from tests.training.small_data import make_rows
 from training.config import TrainConfig
 from training.stage import plan, train
 from training.survey import survey
