@@ -125,8 +125,8 @@ browser: ## A Chromium for the tests of the report, where it is missing (Debian;
 	@./scripts/browser.sh
 
 .PHONY: test
-test: .venv-ready $(if $(filter-out 0 no false,$(SKIP_BROWSER)),,browser) $(if $(filter-out 0 no false,$(SKIP_DOCKER)),,image) ## All tests, Docker's too (SKIP_DOCKER=1 leaves those out; PYTEST_ARGS)
-	$(if $(SKIP_DOCKER),SKIP_DOCKER='$(SKIP_DOCKER)' )$(if $(SKIP_BROWSER),SKIP_BROWSER='$(SKIP_BROWSER)' )$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: .venv-ready $(if $(filter-out 0 no false,$(SKIP_BROWSER)),,browser) $(if $(filter-out 0 no false,$(SKIP_DOCKER)),,image) ## All tests, Docker's too (SKIP_DOCKER=1 leaves those out); PYTEST_ARGS='tests/unit -k merge': those
+	$(strip $(call settings,SKIP_DOCKER SKIP_BROWSER) $(if $(PYTEST_ARGS),$(BIN)/python -m pytest $(PYTEST_ARGS),scripts/test.sh $(BIN)/python))
 
 .PHONY: check
 check: lint ## Lint, types (strict) and import rules

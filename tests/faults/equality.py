@@ -33,7 +33,7 @@ Reading = Callable[[Path], Any]  # what of a file must be equal
 TIMES = {
     "seconds", "tokens", "tokens_per_second", "warnings", "blocks", "contaminated_blocks", "resumed_from",
     "train_runtime", "train_samples_per_second", "train_steps_per_second", "eval_runtime", "eval_samples_per_second",
-    "eval_steps_per_second", "total_flos", "num_tokens", "eval_num_tokens", "train_loss",
+    "eval_steps_per_second", "step_time", "total_flos", "num_tokens", "eval_num_tokens", "train_loss",
 }  # fmt: skip
 MEASURED = {"cpu_ns", "wall_ns", "max_rss_bytes", "attempts"}
 FIRST_ROUNDS = 5

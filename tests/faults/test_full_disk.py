@@ -15,8 +15,9 @@ from tests.faults.conftest import unmount
 from tests.faults.stages import BY_NAME, STAGES, WITHOUT_DOCKER, patiently
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
-# "annotate: times" and "train: dpo" write as those beside them do.
-NAMES = [stage.name for stage in STAGES if stage.name not in ("annotate: times", "train: dpo", "export: outputs")]
+# These write as those beside them do.
+ALIKE = ("annotate: times", "train: dpo", "train: rloo", "export: outputs")
+NAMES = [stage.name for stage in STAGES if stage.name not in ALIKE]
 
 
 def parameters(names):

@@ -20,7 +20,6 @@ FEW = {
     "annotate: verdicts": {How.BYTES: 1, COMMAND: 1},
     "merge": {How.EVENT: 1, How.BYTES: 1},
     "train: sft": {How.EVENT: 1, How.BYTES: 1},
-    "train: rloo": {How.EVENT: 1},
     "report": {How.BYTES: 1},
     "export: preference": {How.EVENT: 1},
 }
