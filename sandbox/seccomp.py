@@ -36,7 +36,8 @@ ARCHITECTURES = ("SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64")
 # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET; NEWTIME has no bit in clone's flags.
 NEW_NAMESPACES = 0x0002_0000 | 0x0200_0000 | 0x0400_0000 | 0x0800_0000 | 0x1000_0000 | 0x2000_0000 | 0x4000_0000
 AF_UNIX = 1
-SOCK_TYPE_MASK, SOCK_STREAM, SOCK_SEQPACKET = 0xF, 1, 5
+SOCK_STREAM, SOCK_SEQPACKET = 1, 5
+SOCKET_KIND = 0xFFFF_FFFF & ~(0o4000 | 0o2000000)  # an int, all but SOCK_NONBLOCK and SOCK_CLOEXEC
 PR_SET_NAME, PR_GET_NAME, PR_CAPBSET_READ, PR_GET_NO_NEW_PRIVS = 15, 16, 23, 39
 ARCH_SET_FS = 0x1002
 IOCTLS = {
@@ -122,13 +123,13 @@ GROUPS = (
     Group(
         "stream pairs: asyncio's wake-up, calls between the roles",
         "socketpair",
-        (Match(0, AF_UNIX), Match(1, SOCK_STREAM, SOCK_TYPE_MASK)),
+        (Match(0, AF_UNIX), Match(1, SOCK_STREAM, SOCKET_KIND)),
     ),
     # No datagram pairs: those can be given, and can send to, an address.
     Group(
         "packet pairs: the warden's line to the zygote",
         "socketpair",
-        (Match(0, AF_UNIX), Match(1, SOCK_SEQPACKET, SOCK_TYPE_MASK)),
+        (Match(0, AF_UNIX), Match(1, SOCK_SEQPACKET, SOCKET_KIND)),
     ),
     Group("a thread's name", "prctl", (Match(0, PR_SET_NAME),)),
     Group("a thread's name", "prctl", (Match(0, PR_GET_NAME),)),
