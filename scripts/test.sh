@@ -10,6 +10,7 @@ alone="docker or hostile or e2e or ray or faults"
 
 "$python" -m pytest -m "not ($alone)" --numprocesses auto --dist worksteal
 beside=$?
+if [ "$beside" = 2 ]; then exit 2; fi # interrupted, or a file that can't be read
 "$python" -m pytest -m "$alone"
 status=$?
 if [ "$status" = 5 ]; then status=0; fi # none was left to run: SKIP_DOCKER=1

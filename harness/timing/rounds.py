@@ -42,7 +42,8 @@ def next_step(
 ) -> Step | None:
     """The next step of the problem that these solutions and the blocks so far belong to; None: it is done.
 
-    hurry: no further rounds for the sake of close pairs (the run has used up its time).
+    hurry: no further rounds for the sake of close pairs (the run has used up its time). tries: how many times as many
+    rounds as are wanted may be spent while there is time, in screening and in confirmation.
     """
     tries = min(tries, MAX_TRIES) if hurry else tries
     settings = settings or DecisionSettings()
